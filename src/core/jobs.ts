@@ -1,0 +1,118 @@
+import { createHash } from "node:crypto";
+
+/** What every job knows. `epoch` and `accept` say in which life of the counters it was accepted. */
+interface JobBase {
+  applicationToken: string;
+  number: number;
+  /** When it was accepted, in milliseconds since 1970. */
+  createMs: number;
+  requestId: string | undefined;
+  epoch: number;
+  /** The running number of the accept within its epoch, from 1. */
+  accept: number;
+}
+
+export interface ChatJob extends JobBase {
+  kind: "chat";
+}
+
+export interface MessageJob extends JobBase {
+  kind: "message";
+  chatNumber: number;
+  body: string;
+  author: string;
+}
+
+/** What the door leaves for the worker. */
+export type Job = ChatJob | MessageJob;
+
+/** A job before the accept: number, epoch and running number are filled in by the atomic step. */
+export type JobDraft =
+  | Omit<ChatJob, "number" | "epoch" | "accept">
+  | Omit<MessageJob, "number" | "epoch" | "accept">;
+
+/** The version of the wire format below; a reader refuses every other one. */
+const FORMAT = 1;
+
+/**
+ * A draft as JSON in two halves, around the three numbers that only the atomic step knows:
+ * `head + number + ',"epoch":' + epoch + ',"accept":' + accept + tail` is the whole job. So no JSON
+ * is parsed or written where the number is given.
+ */
+export function encodeDraft(draft: JobDraft): { head: string; tail: string } {
+  const fields: Record<string, unknown> = {
+    v: FORMAT,
+    kind: draft.kind,
+    application: draft.applicationToken,
+    time: draft.createMs,
+  };
+  if (draft.requestId !== undefined) fields.request = draft.requestId;
+  if (draft.kind === "message") {
+    fields.chat = draft.chatNumber;
+    fields.author = draft.author;
+    fields.body = draft.body;
+  }
+  return { head: `${JSON.stringify(fields).slice(0, -1)},"number":`, tail: "}" };
+}
+
+/** The whole job as JSON, for those that know its numbers. */
+export function completeDraft(
+  { head, tail }: { head: string; tail: string },
+  given: { number: number; epoch: number; accept: number },
+): string {
+  return `${head}${given.number},"epoch":${given.epoch},"accept":${given.accept}${tail}`;
+}
+
+/** Reads a job; throws where the format is not ours, which parks the job. */
+export function decodeJob(data: unknown): Job {
+  const fields = (typeof data === "string" ? JSON.parse(data) : data) as Record<string, unknown>;
+  if (fields?.v !== FORMAT) throw new Error(`job format ${String(fields?.v)} is not ${FORMAT}`);
+  const base = {
+    applicationToken: stringOf(fields, "application"),
+    number: numberOf(fields, "number"),
+    createMs: numberOf(fields, "time"),
+    requestId: fields.request === undefined ? undefined : stringOf(fields, "request"),
+    epoch: numberOf(fields, "epoch"),
+    accept: numberOf(fields, "accept"),
+  };
+  if (fields.kind === "chat") return { kind: "chat", ...base };
+  if (fields.kind !== "message") throw new Error(`job kind ${String(fields.kind)} is unknown`);
+  return {
+    kind: "message",
+    ...base,
+    chatNumber: numberOf(fields, "chat"),
+    body: stringOf(fields, "body"),
+    author: stringOf(fields, "author"),
+  };
+}
+
+/** `<token>:<chat>` or `<token>:<chat>:<message>`: unique for ever, since numbers are. */
+export function jobIdOf(job: {
+  applicationToken: string;
+  chatNumber?: number;
+  number: number;
+}): string {
+  const chat = job.chatNumber === undefined ? "" : `${job.chatNumber}:`;
+  return `${job.applicationToken}:${chat}${job.number}`;
+}
+
+/** Tells one content from another for a request id that comes again; 64 bits, as hex. */
+export function digestOf(...content: string[]): string {
+  const hash = createHash("sha256");
+  for (const part of content) hash.update(`${Buffer.byteLength(part)}:`).update(part);
+  return hash.digest("hex").slice(0, 16);
+}
+
+function stringOf(fields: Record<string, unknown>, name: string): string {
+  const value = fields[name];
+  if (typeof value !== "string") throw new Error(`job field ${name} is no string`);
+  return value;
+}
+
+function numberOf(fields: Record<string, unknown>, name: string): number {
+  const value = fields[name];
+  if (!Number.isSafeInteger(value) || (value as number) < 0) {
+    throw new Error(`job field ${name} is no whole number`);
+  }
+  return value as number;
+}

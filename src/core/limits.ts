@@ -1,0 +1,45 @@
+// Every bound that is no setting. A setting's default stands in config.ts.
+
+/** Characters (Unicode code points) of an application's name and of an author. */
+export const NAME_CHARACTERS_MAX = 255;
+export const AUTHOR_CHARACTERS_MAX = 255;
+
+/** Bytes of UTF-8 of a message's body. */
+export const BODY_BYTES_MAX = 16 * 1024;
+
+/** Characters of a search query, so also a bound of its parts. */
+export const QUERY_CHARACTERS_MAX = 256;
+
+export const PAGE_SIZE_DEFAULT = 50;
+export const PAGE_SIZE_MAX = 1_000;
+
+/** Characters of a page token: ours are shorter than 200. */
+export const PAGE_TOKEN_CHARACTERS_MAX = 1_024;
+
+/** The time of a call whose caller sets no deadline, and the most that any call gets. */
+export const DEADLINE_DEFAULT_MS = 5_000;
+export const DEADLINE_MAX_MS = 300_000;
+
+/** A call that waits for a state answers this long before its deadline with the state reached. */
+export const WAIT_ANSWER_BEFORE_MS = 100;
+export const WAIT_POLL_MS = { first: 5, last: 100 };
+
+/** Tries of one accept to come to terms with epochs and ceilings before it says UNAVAILABLE. */
+export const ACCEPT_ROUNDS_MAX = 16;
+
+/** A ceiling is raised in blocks that start here and double up to the last. */
+export const CEILING_BLOCK = { first: 64, last: 65_536 };
+
+/** Tries of a job whose own content fails, and the pause before the second; it doubles from there. */
+export const JOB_TRIES_MAX = 4;
+export const JOB_BACKOFF_MS = 500;
+
+/** A batch of the worker is closed by whichever comes first. */
+export const BATCH_JOBS_MAX = 500;
+export const BATCH_BYTES_MAX = 4 * 1024 * 1024;
+
+/** How many rows a chore reads, writes or indexes at once. */
+export const CHORE_ROWS_MAX = 1_000;
+
+/** So many request ids weigh as much as one job when the backlog is reckoned. */
+export const REQUEST_IDS_PER_JOB = 16;

@@ -1,0 +1,274 @@
+// What the rules need from the plumbing. A port is what its contract suite in test/contract says;
+// both stacks pass the same suite. Infrastructure that is away is a ParleyError with the port's own
+// reason (COUNTERS_UNAVAILABLE, STORE_UNAVAILABLE, SEARCH_UNAVAILABLE), thrown in bounded time:
+// a vendor's error never leaves an adapter but as a cause.
+
+import type { Application } from "../../gen/parley/v1/application.ts";
+import type { Chat } from "../../gen/parley/v1/chat.ts";
+import type { Message } from "../../gen/parley/v1/message.ts";
+import type { NumberRange } from "../../gen/parley/v1/state.ts";
+import type { Job } from "./jobs.ts";
+
+/** A counter: the chats of an application (no `chatNumber`), or the messages of one of its chats. */
+export interface Counter {
+  applicationToken: string;
+  chatNumber?: number | undefined;
+}
+
+export interface ChatKey {
+  applicationToken: string;
+  chatNumber: number;
+}
+
+/** What an intake says of itself, to be held against the ledger before it is trusted. */
+export interface Inspection {
+  /** Which connection saw this. The intake refuses later steps that name an older connection. */
+  connection: number;
+  /** Another value after every restart of what holds the counters. */
+  runId: string;
+  /** The epoch that is installed, 0 where there is none. */
+  epoch: number;
+  /** The running number of the last accept of that epoch. */
+  accepts: number;
+  /** True where nothing that was answered can be lost by a restart: fsync always, no replicas. */
+  durable: boolean;
+}
+
+export interface AcceptRequest {
+  connection: number;
+  epoch: number;
+  /** The highest running number that this process has seen in the epoch; the intake must not be behind. */
+  seen: number;
+  counter: Counter;
+  /** The job in two halves, see encodeDraft. */
+  head: string;
+  tail: string;
+  createMs: number;
+  /** Where the caller sent a request id: it, and what tells its content from another's. */
+  request: { id: string; digest: string } | undefined;
+}
+
+export type Acceptance =
+  /** `left` is how many more numbers the ceiling allows. */
+  | { kind: "accepted"; number: number; accept: number; left: number }
+  /** The request id was accepted before, with the same content, and got this number then. */
+  | { kind: "replayed"; number: number; createMs: number }
+  /** The request id was accepted before, with other content. */
+  | { kind: "reused" }
+  /** The connection, epoch or running number is not the one named: inspect again. */
+  | { kind: "distrusted" }
+  /** The counter has no ceiling of this epoch. `known` says whether its key exists all the same. */
+  | { kind: "unseeded"; known: boolean }
+  /** The counter has reached this ceiling. */
+  | { kind: "exhausted"; ceiling: number }
+  /** The backlog bound is reached. */
+  | { kind: "full" };
+
+/** Where numbers come from. One atomic step gives a number and leaves its job. */
+export interface Intake {
+  /** Asks for the state of the counters' home on the connection of this moment. */
+  inspect(): Promise<Inspection>;
+  /**
+   * Installs an epoch: sets it, sets the running number to 0 and forgets all ceilings; counters,
+   * jobs and request ids stay. Does nothing, and says false, where the same or a later epoch is
+   * there already or the connection is another.
+   */
+  install(epoch: { connection: number; epoch: number }): Promise<boolean>;
+  /** The atomic step. In this order it looks at trust, request id, backlog, ceiling. */
+  accept(request: AcceptRequest): Promise<Acceptance>;
+  /**
+   * Writes a ceiling. With `start` it seeds: sets counter and ceiling, unless the counter has a
+   * ceiling of this epoch. Without, it raises the ceiling, never lowers it, and never gives a first
+   * one. Says false, and does nothing, where connection or epoch is another.
+   */
+  grant(grant: {
+    connection: number;
+    epoch: number;
+    counter: Counter;
+    start?: number;
+    ceiling: number;
+  }): Promise<boolean>;
+  /** The counters' values, in the order asked for; undefined where the key does not exist. */
+  counts(counters: Counter[]): Promise<(number | undefined)[]>;
+  /** Jobs that are not applied yet, by jobIdOf, in the order asked for. */
+  find(jobIds: string[]): Promise<({ job: Job; parked: boolean } | undefined)[]>;
+  /**
+   * Some counters that changed since they were last forgotten, at most `limit`. They are told
+   * again until `forget`, so a sync that dies loses none. A counter that changes after it was told
+   * is told again even when it is then forgotten.
+   */
+  changed(limit: number): Promise<Counter[]>;
+  forget(counters: Counter[]): Promise<void>;
+  /** What the backlog bound counts. */
+  backlog(): Promise<{ jobs: number; requestIds: number }>;
+}
+
+/** A job as the queue hands it out. */
+export interface Delivery {
+  id: string;
+  /** As it was written: decodeJob reads it, and may refuse it. */
+  data: unknown;
+}
+
+/** Hands each job out at least once. */
+export interface JobQueue {
+  /**
+   * Hands jobs out from now on, at most `concurrency` at a time. Where the promise of `handle`
+   * resolves the job is done and gone. Where it rejects the job is tried again after a pause that
+   * doubles, and parked after its last try. Jobs of a process that died come back within 30 s.
+   */
+  process(concurrency: number, handle: (delivery: Delivery) => Promise<void>): void;
+  /** Takes no more jobs and waits for those in work, at most `graceMs`. */
+  stop(graceMs: number): Promise<void>;
+  /** Parked jobs, oldest first by the time they were accepted, at most `limit`. */
+  listParked(limit: number): Promise<{ id: string; data: unknown; error: string }[]>;
+  /** Puts a parked job back with all its tries; false where no such job is parked. */
+  requeue(id: string): Promise<boolean>;
+}
+
+/** A page of rows: numbers between the two bounds, both excluded, in the order asked for. */
+export interface NumberPage {
+  after: number;
+  /** Infinity where there is no upper bound. */
+  before: number;
+  order: "asc" | "desc";
+  limit: number;
+  signal?: AbortSignal;
+}
+
+/** What became of one job of a batch. */
+export type Outcome =
+  | { kind: "inserted" }
+  /** The same row was there already. */
+  | { kind: "present" }
+  /** The job itself is at fault: other content under its number, or no such application. */
+  | { kind: "failed"; error: Error };
+
+/** Rows: applications, chats, messages. `find` may be undefined. */
+export interface Store {
+  /**
+   * Writes the row and its ledger entry. Where `request` was used before, returns the application
+   * of that time with `digest` for the caller to compare, and writes nothing.
+   */
+  insertApplication(
+    application: Application,
+    request?: { id: string; digest: string },
+  ): Promise<{ application: Application; replayed: boolean; digest: string }>;
+  findApplication(token: string, signal?: AbortSignal): Promise<Application | undefined>;
+  /** In the order of creation; `after` is the `position` of the last one before the page. */
+  listApplications(page: {
+    after: number;
+    limit: number;
+    signal?: AbortSignal;
+  }): Promise<{ position: number; application: Application }[]>;
+  /** Undefined where there is no such application. */
+  updateApplication(
+    token: string,
+    change: { name: string; updateTime: Date },
+  ): Promise<Application | undefined>;
+  /**
+   * Writes the rows of a batch in one transaction and answers for each job, in order. Applying a
+   * job again is "present". In the same transaction it takes late rows out of the voids (see the
+   * ledger) and notes the highest `accept` of the batch as seen.
+   */
+  insertJobs(jobs: Job[]): Promise<Outcome[]>;
+  findChat(key: ChatKey, signal?: AbortSignal): Promise<Chat | undefined>;
+  listChats(applicationToken: string, page: NumberPage): Promise<Chat[]>;
+  listMessages(key: ChatKey, page: NumberPage): Promise<Message[]>;
+  /** The messages of these numbers that exist, in no promised order. At most 1,001 numbers. */
+  findMessages(key: ChatKey, numbers: number[], signal?: AbortSignal): Promise<Message[]>;
+  /** Copies counts; a count never moves back, and a chat without a row is passed over. */
+  updateCounts(counts: { counter: Counter; count: number }[], countTime: Date): Promise<void>;
+  /** Notes that the index lacks these messages; widens the chat's gap where it has one. */
+  noteGaps(gaps: ({ range: NumberRange } & ChatKey)[]): Promise<void>;
+  /** Some gaps, at most `limit`, each with a version for closeGap. */
+  listGaps(limit: number): Promise<({ range: NumberRange; version: number } & ChatKey)[]>;
+  /** Closes a gap unless it was noted anew since it was listed; says whether it did. */
+  closeGap(gap: { version: number } & ChatKey): Promise<boolean>;
+  /**
+   * Remembers which index the rows were last written to. Where it was another one before, notes in
+   * the same transaction a gap over all messages of every chat, and says true.
+   */
+  adoptIndex(identity: string): Promise<boolean>;
+}
+
+/** What outlives the counters' home: its epochs, the ceilings that were granted, and the voids. */
+export interface Ledger {
+  /** `witnessed` is the highest running number of the epoch that any process noted. */
+  get(): Promise<{ epoch: number; pending: boolean; runId: string; witnessed: number }>;
+  /** Begins epoch `after + 1`, pending, unless another process did or one is pending. */
+  begin(step: { after: number; runId: string }): Promise<void>;
+  /** The epoch counts as begun from here on; nothing where it is not the pending one. */
+  confirm(step: { epoch: number; runId: string }): Promise<void>;
+  /** Notes that the epoch goes on under another run id. */
+  adopt(step: { epoch: number; runId: string }): Promise<void>;
+  /** Notes how far this process has seen the running number of the epoch go; never moves back. */
+  witness(seen: { processId: string; epoch: number; accepts: number }): Promise<void>;
+  /**
+   * Grants a ceiling in one transaction. Without `ceiling` it seeds: `start` is above every number
+   * that was ever granted, the numbers up to it that have no row become voids. With `ceiling`, the
+   * one that was reached, it raises, unless another process already did. Blocks double, see
+   * CEILING_BLOCK. "stale" where the epoch is not the current one or is pending; "unknown" where
+   * neither a row nor `known` (its key or its job was seen) says that the counter exists.
+   */
+  grant(request: {
+    counter: Counter;
+    epoch: number;
+    ceiling?: number;
+    known: boolean;
+  }): Promise<{ start: number; ceiling: number } | "stale" | "unknown">;
+  /** The voids within a range of a counter's numbers, lowest first and disjoint, at most `limit`. */
+  listVoids(counter: Counter, range: NumberRange, limit: number): Promise<NumberRange[]>;
+  /** How many numbers of each counter are void up to its value, in the order asked for. */
+  countVoids(counters: { counter: Counter; count: number }[]): Promise<number[]>;
+  /** Makes numbers void that have no row. */
+  insertVoids(counter: Counter, range: NumberRange): Promise<void>;
+}
+
+/** A message as the index needs it. */
+export interface SearchDocument extends ChatKey {
+  number: number;
+  body: string;
+  /** From 1; a document of a lower version never replaces one of a higher. */
+  version: number;
+}
+
+export interface SearchIndex {
+  /**
+   * Indexes in bulk; answers for each document, in order: an error where this document was refused.
+   * Indexing the same again changes nothing.
+   */
+  index(documents: SearchDocument[]): Promise<(Error | undefined)[]>;
+  /**
+   * The numbers of the chat's messages below `before` that contain every part (folded text, see
+   * fold.ts), highest first, at most `limit`.
+   */
+  find(
+    query: { parts: string[]; before: number; limit: number; signal?: AbortSignal } & ChatKey,
+  ): Promise<number[]>;
+  /** How many messages of the chat can be found, and the highest of their numbers, 0 for none. */
+  extent(key: ChatKey, signal?: AbortSignal): Promise<{ count: number; lastNumber: number }>;
+  /** How many messages within a range of numbers can be found. */
+  count(key: ChatKey, range: NumberRange, signal?: AbortSignal): Promise<number>;
+  /** Says which index this is: another id means that it was deleted or replaced, so lacks all. */
+  identity(): Promise<string>;
+}
+
+/** One holder at a time for a chore's tick. */
+export interface Lease {
+  /** True for one caller only, until `forMs` have passed. A lease is never given back early. */
+  acquire(name: string, forMs: number): Promise<boolean>;
+}
+
+/** Adapters that belong together. */
+export interface Stack {
+  name: "embedded" | "production";
+  intake: Intake;
+  queue: JobQueue;
+  store: Store;
+  ledger: Ledger;
+  index: SearchIndex;
+  lease: Lease;
+  /** Closes every connection and file; the queue is stopped before, by whoever started it. */
+  stop(): Promise<void>;
+}
