@@ -13,6 +13,12 @@ export const QUERY_CHARACTERS_MAX = 256;
 export const PAGE_SIZE_DEFAULT = 50;
 export const PAGE_SIZE_MAX = 1_000;
 
+/** Bytes of a page, so that it stays below the 4 MiB that gRPC clients accept unless told otherwise. */
+export const PAGE_BYTES_MAX = 3 * 1024 * 1024;
+
+/** Ranges of voids that a page may have; a loss makes one or few for each counter. */
+export const VOID_RANGES_MAX = 10_000;
+
 /** Characters of a page token: ours are shorter than 200. */
 export const PAGE_TOKEN_CHARACTERS_MAX = 1_024;
 

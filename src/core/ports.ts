@@ -177,8 +177,8 @@ export interface Store {
   listMessages(key: ChatKey, page: NumberPage): Promise<Message[]>;
   /** The messages of these numbers that exist, in no promised order. At most 1,001 numbers. */
   findMessages(key: ChatKey, numbers: number[], signal?: AbortSignal): Promise<Message[]>;
-  /** Copies counts; a count never moves back, and a chat without a row is passed over. */
-  updateCounts(counts: { counter: Counter; count: number }[], countTime: Date): Promise<void>;
+  /** Copies counts; a count never moves back. Returns the counters that have no row yet. */
+  updateCounts(counts: { counter: Counter; count: number }[], countTime: Date): Promise<Counter[]>;
   /** Notes that the index lacks these messages; widens the chat's gap where it has one. */
   noteGaps(gaps: ({ range: NumberRange } & ChatKey)[]): Promise<void>;
   /** Some gaps, at most `limit`, each with a version for closeGap. */

@@ -1,0 +1,94 @@
+import { isUtf8 } from "node:buffer";
+import type { DescField, DescMessage } from "@bufbuild/protobuf";
+import { ScalarType } from "@bufbuild/protobuf";
+import { BinaryReader, configureTextEncoding, WireType } from "@bufbuild/protobuf/wire";
+import { fieldInvalid, ParleyError } from "../errors.ts";
+import { registry } from "./contract.ts";
+
+// Left to itself, the decoder turns invalid UTF-8 into U+FFFD and answers a number above 2^53 with
+// INTERNAL. Both must come back as INVALID_ARGUMENT with the name of the field.
+
+/** From here on, every string that is decoded in this process must be valid UTF-8. */
+export function refuseInvalidUtf8(): void {
+  const encoder = new TextEncoder();
+  configureTextEncoding({
+    encodeUtf8: (text) => encoder.encode(text) as Uint8Array<ArrayBuffer>,
+    decodeUtf8: (bytes) => {
+      if (!isUtf8(bytes)) throw new Error("invalid UTF-8");
+      return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("utf8");
+    },
+    checkUtf8: (text) => text.isWellFormed(),
+  });
+}
+
+/** Stands in for a request that could not be decoded, so that its handler can answer with why. */
+export class Undecodable {
+  readonly error: ParleyError;
+  constructor(error: ParleyError) {
+    this.error = error;
+  }
+}
+
+/** A generated decoder that never throws. */
+export function decoderOf<T>(
+  typeName: string,
+  decode: (bytes: Buffer) => T,
+): (bytes: Buffer) => T | Undecodable {
+  return (bytes) => {
+    try {
+      return decode(bytes);
+    } catch (error) {
+      return new Undecodable(explain(typeName, bytes, error));
+    }
+  };
+}
+
+function explain(typeName: string, bytes: Uint8Array, cause: unknown): ParleyError {
+  const type = registry.getMessage(typeName);
+  try {
+    const fault = type && findFault(type, bytes, "", 0);
+    if (fault !== undefined) return fault;
+  } catch {
+    // Not even the tags can be read: then it is no field, but the whole.
+  }
+  return new ParleyError("FIELD_INVALID", "the request is no valid protobuf message", { cause });
+}
+
+/** Walks the fields by their descriptors until one is found that the decoder refuses. */
+function findFault(
+  type: DescMessage,
+  bytes: Uint8Array,
+  path: string,
+  depth: number,
+): ParleyError | undefined {
+  const reader = new BinaryReader(bytes);
+  while (reader.pos < reader.len) {
+    const [number, wireType] = reader.tag();
+    const field = type.fields.find((one) => one.number === number);
+    const name = field && (path === "" ? field.name : `${path}.${field.name}`);
+    if (field === undefined || name === undefined) reader.skip(wireType);
+    else if (wireType === WireType.Varint && field.scalar === ScalarType.INT64) {
+      const value = BigInt(reader.int64());
+      if (value > BigInt(Number.MAX_SAFE_INTEGER) || value < BigInt(Number.MIN_SAFE_INTEGER)) {
+        return fieldInvalid(name, "must be between -9007199254740991 and 9007199254740991");
+      }
+    } else if (wireType === WireType.LengthDelimited) {
+      const fault = faultOfBytes(field, reader.bytes(), name, depth);
+      if (fault !== undefined) return fault;
+    } else reader.skip(wireType);
+  }
+  return undefined;
+}
+
+function faultOfBytes(
+  field: DescField,
+  bytes: Uint8Array,
+  name: string,
+  depth: number,
+): ParleyError | undefined {
+  if (field.scalar === ScalarType.STRING && !isUtf8(bytes)) {
+    return fieldInvalid(name, "must be valid UTF-8");
+  }
+  if (field.message === undefined || depth > 10) return undefined;
+  return findFault(field.message, bytes, name, depth + 1);
+}

@@ -1,0 +1,142 @@
+import { z } from "zod";
+import { State } from "../../gen/parley/v1/state.ts";
+import {
+  AUTHOR_CHARACTERS_MAX,
+  BODY_BYTES_MAX,
+  NAME_CHARACTERS_MAX,
+  PAGE_TOKEN_CHARACTERS_MAX,
+  QUERY_CHARACTERS_MAX,
+} from "../core/limits.ts";
+import { ParleyError, type Violation } from "../errors.ts";
+
+// The rules of every request, by the names of the generated types. Each message says the bound, so
+// that the error is enough to mend the call.
+
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
+const TOKEN = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
+
+const token = z.string().regex(TOKEN, "must be a lower-case UUID of version 4");
+const requestId = z.string().refine((id) => id === "" || UUID.test(id.toLowerCase()), {
+  error: "must be a UUID, or empty",
+});
+const number = z.number().int().min(1, "must be 1 to 9007199254740991");
+const bound = z.number().int().min(0, "must be 0 (no bound) to 9007199254740991");
+const pageSize = z.number().int().min(0, "must be 0 (meaning 50) or more");
+const pageToken = z
+  .string()
+  .max(PAGE_TOKEN_CHARACTERS_MAX, `must be at most ${PAGE_TOKEN_CHARACTERS_MAX} characters`);
+
+function characters(min: number, max: number) {
+  const error = `must be ${min} to ${max} characters without NUL`;
+  return z
+    .string()
+    .refine((text) => countWithin(text, min, max) && !text.includes("\0"), { error });
+}
+
+/** Counts code points, and only where the count of UTF-16 units does not settle it. */
+function countWithin(text: string, min: number, max: number): boolean {
+  if (text.length > 2 * max) return false;
+  const count = text.length <= max ? text.length : [...text].length;
+  return count >= min && count <= max;
+}
+
+const body = z
+  .string()
+  .refine(
+    (text) => text.length > 0 && !text.includes("\0") && Buffer.byteLength(text) <= BODY_BYTES_MAX,
+    { error: `must be 1 to ${BODY_BYTES_MAX} bytes of UTF-8 without NUL` },
+  );
+
+/** The states that a caller may wait for; one that has no meaning here is refused, not ignored. */
+function waitFor(...states: State[]) {
+  const names = states.map(
+    (state) => Object.entries(State).find(([, value]) => value === state)?.[0],
+  );
+  const error = `must be ${names.join(", ")} or left out`;
+  return z.custom<State>((state) => state === 0 || states.includes(state as State), { error });
+}
+
+const required = <T extends z.ZodRawShape>(shape: T) => z.object(shape, { error: "must be there" });
+
+const OUTPUT_ONLY = ["token", "chats_count", "count_time", "create_time", "update_time"];
+const updateMask = z
+  .array(
+    z.string().refine((path) => path === "name" || path === "*" || OUTPUT_ONLY.includes(path), {
+      error: "must be name or *",
+    }),
+  )
+  .max(32, "must have at most 32 paths")
+  .optional();
+
+const chatKey = { applicationToken: token, chatNumber: number };
+const page = { pageSize, pageToken };
+const name = characters(1, NAME_CHARACTERS_MAX);
+const { STATE_ACCEPTED, STATE_PERSISTED, STATE_SEARCHABLE } = State;
+
+export const rules = {
+  createApplication: z.object({ application: required({ name }), requestId }),
+  getApplication: z.object({ applicationToken: token }),
+  listApplications: z.object(page),
+  updateApplication: z
+    .object({ application: required({ token, name: z.string() }), updateMask })
+    .refine(
+      ({ application, updateMask }) =>
+        !names(updateMask) || name.safeParse(application.name).success,
+      {
+        error: `must be 1 to ${NAME_CHARACTERS_MAX} characters without NUL`,
+        path: ["application", "name"],
+      },
+    ),
+  createChat: z.object({
+    applicationToken: token,
+    requestId,
+    waitFor: waitFor(STATE_ACCEPTED, STATE_PERSISTED),
+  }),
+  getChat: z.object({ applicationToken: token, number }),
+  listChats: z.object({ applicationToken: token, ...page }),
+  createMessage: z.object({
+    ...chatKey,
+    message: required({ body, author: characters(0, AUTHOR_CHARACTERS_MAX) }),
+    requestId,
+    waitFor: waitFor(STATE_ACCEPTED, STATE_PERSISTED, STATE_SEARCHABLE),
+  }),
+  getMessage: z.object({ ...chatKey, number }),
+  listMessages: z.object({
+    ...chatKey,
+    ...page,
+    orderBy: z.string().regex(/^\s*(number(\s+(asc|desc))?)?\s*$/, "must be number or number desc"),
+    afterNumber: bound,
+    beforeNumber: bound,
+  }),
+  searchMessages: z.object({ ...chatKey, ...page, query: characters(1, QUERY_CHARACTERS_MAX) }),
+};
+
+/** True where the mask, an empty one included, covers the name. */
+function names(mask: string[] | undefined): boolean {
+  return mask === undefined || mask.length === 0 || mask.includes("name") || mask.includes("*");
+}
+
+/** Throws FIELD_INVALID with every field that breaks its rule. */
+export function check(rule: z.ZodType, request: unknown): void {
+  const result = rule.safeParse(request);
+  if (result.success) return;
+  const violations: Violation[] = result.error.issues.map((issue) => ({
+    field: pathOf(issue.path),
+    description: issue.message,
+  }));
+  const message = violations.map(({ field, description }) => `${field}: ${description}`).join("; ");
+  throw new ParleyError("FIELD_INVALID", message, { violations });
+}
+
+/** The path as the proto file writes it: `message.body`, `update_mask.paths[0]`. */
+function pathOf(path: PropertyKey[]): string {
+  let text = "";
+  for (const step of path) {
+    if (typeof step === "number") text += `.paths[${step}]`;
+    else {
+      const snake = String(step).replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+      text += text === "" ? snake : `.${snake}`;
+    }
+  }
+  return text;
+}

@@ -1,0 +1,103 @@
+import { Server, ServerCredentials, type ServiceDefinition } from "@grpc/grpc-js";
+import { HealthImplementation } from "grpc-health-check";
+import type { Core } from "../core/core.ts";
+import type { Logger } from "../log.ts";
+import type { Process } from "../process.ts";
+import { registry } from "./contract.ts";
+import { decoderOf, refuseInvalidUtf8 } from "./decoding.ts";
+import { addReflection } from "./reflection.ts";
+import { type Route, services } from "./routes.ts";
+import { unary } from "./unary.ts";
+
+/** What a message may weigh: 1,000 messages come in pages below it, see PAGE_BYTES_MAX. */
+const MESSAGE_BYTES_MAX = 4 * 1024 * 1024;
+/** Calls of one connection at a time. */
+const STREAMS_MAX = 1_000;
+const KEEPALIVE_MS = 30_000;
+/** How often the ledger is told how far this process has seen the running number go. */
+const WITNESS_MS = 1_000;
+
+export interface ApiOptions {
+  /** `host:port`; port 0 takes a free one. */
+  address: string;
+  /** How long calls in work may take to end when the server stops. */
+  graceMs: number;
+}
+
+/** The gRPC server, as a process that can be started and stopped. */
+export class Api implements Process {
+  private readonly parts: { core: Core; log: Logger };
+  private readonly options: ApiOptions;
+  private readonly server: Server;
+  private readonly health: HealthImplementation;
+  private witness: NodeJS.Timeout | undefined;
+  /** The port that it listens on, known once it is started. */
+  port = 0;
+
+  constructor(parts: { core: Core; log: Logger }, options: ApiOptions) {
+    this.parts = parts;
+    this.options = options;
+    refuseInvalidUtf8();
+    this.server = new Server({
+      "grpc.max_receive_message_length": MESSAGE_BYTES_MAX,
+      "grpc.max_send_message_length": MESSAGE_BYTES_MAX,
+      "grpc.max_concurrent_streams": STREAMS_MAX,
+      "grpc.keepalive_time_ms": KEEPALIVE_MS,
+    });
+    const names = services.map((one) => one.name);
+    for (const one of services) this.addService(one);
+    this.health = new HealthImplementation(
+      Object.fromEntries(["", ...names].map((name) => [name, "NOT_SERVING"])),
+    );
+    this.health.addToServer(this.server);
+    addReflection(this.server, [...names, "grpc.health.v1.Health"]);
+  }
+
+  async start(): Promise<void> {
+    const { address } = this.options;
+    this.port = await new Promise<number>((resolve, reject) => {
+      this.server.bindAsync(address, ServerCredentials.createInsecure(), (error, port) =>
+        error === null ? resolve(port) : reject(error),
+      );
+    });
+    this.setHealth("SERVING");
+    this.witness = setInterval(() => {
+      // What is not noted now is noted a second later.
+      this.parts.core.numbering.witness().catch(() => {});
+    }, WITNESS_MS);
+    // The first call need not wait for the epoch; a part that is away now is the calls' to tell.
+    this.parts.core.numbering.check().catch(() => {});
+  }
+
+  /** Says NOT_SERVING, lets the calls in work end, and cuts what is left after the grace time. */
+  async stop(): Promise<void> {
+    clearInterval(this.witness);
+    this.setHealth("NOT_SERVING");
+    await new Promise<void>((resolve) => {
+      const cut = setTimeout(() => this.server.forceShutdown(), this.options.graceMs);
+      this.server.tryShutdown(() => {
+        clearTimeout(cut);
+        resolve();
+      });
+    });
+    await this.parts.core.numbering.witness().catch(() => {});
+  }
+
+  private setHealth(status: "SERVING" | "NOT_SERVING"): void {
+    for (const name of ["", ...services.map((one) => one.name)])
+      this.health.setStatus(name, status);
+  }
+
+  private addService({ name, service, routes }: (typeof services)[number]): void {
+    const definition: Record<string, unknown> = {};
+    const handlers: Record<string, ReturnType<typeof unary>> = {};
+    for (const [rpc, method] of Object.entries(service)) {
+      const input = registry.getService(name)!.method[rpc]!.input.typeName;
+      const requestDeserialize = decoderOf(input, method.requestDeserialize);
+      definition[rpc] = { ...method, requestDeserialize };
+      const route = routes[rpc as keyof typeof routes] as Route<unknown, unknown>;
+      handlers[rpc] = unary(method.path.slice(1), route, this.parts);
+    }
+    this.server.addService(definition as ServiceDefinition, handlers);
+  }
+}

@@ -1,0 +1,156 @@
+import { z } from "zod";
+
+// The only reader of process.env. Every setting is a line of the table below, which is also where
+// the table of settings in the README comes from.
+
+const milliseconds = z.coerce.number().int().min(1).max(86_400_000);
+const seconds = (min: number, max: number) => z.coerce.number().int().min(min).max(max);
+const flag = z.enum(["true", "false"]).transform((text) => text === "true");
+const address = z
+  .string()
+  .regex(/^(\[[0-9a-fA-F:]+\]|[^:\s]+):\d{1,5}$/, "must be host:port")
+  .refine((text) => Number(text.split(":").pop()) <= 65_535, "must have a port up to 65535");
+const url = (...protocols: string[]) =>
+  z
+    .url({ protocol: new RegExp(`^(${protocols.join("|")})$`), error: "must be a URL" })
+    .refine((text) => protocols.includes(new URL(text).protocol.slice(0, -1)), {
+      error: `must begin with ${protocols.map((one) => `${one}://`).join(" or ")}`,
+    });
+
+interface Setting {
+  default: string;
+  schema: z.ZodType;
+  means: string;
+}
+
+/** Every setting with its default and what it means. */
+export const settings = {
+  PARLEY_STACK: {
+    default: "embedded",
+    schema: z.enum(["embedded", "production"]),
+    means: "`embedded` needs nothing but Node; `production` is MySQL, Redis and Elasticsearch",
+  },
+  PARLEY_GRPC_ADDRESS: {
+    default: "127.0.0.1:50051",
+    schema: address,
+    means: "where the gRPC server listens; port 0 takes a free one",
+  },
+  PARLEY_DATA_DIR: {
+    default: "./data",
+    schema: z.string().min(1),
+    means: "folder of the embedded stack's files",
+  },
+  PARLEY_MYSQL_URL: {
+    default: "mysql://parley:parley@127.0.0.1:3306/parley",
+    schema: url("mysql"),
+    means: "database of the production stack (MySQL 8 or MariaDB 10.11)",
+  },
+  PARLEY_REDIS_URL: {
+    default: "redis://127.0.0.1:6379/0",
+    schema: url("redis", "rediss"),
+    means: "Redis of the production stack",
+  },
+  PARLEY_ELASTICSEARCH_URL: {
+    default: "http://127.0.0.1:9200",
+    schema: url("http", "https"),
+    means: "Elasticsearch of the production stack",
+  },
+  PARLEY_ELASTICSEARCH_INDEX: {
+    default: "parley-messages",
+    schema: z
+      .string()
+      .regex(/^[a-z0-9][a-z0-9_-]{0,99}$/, "must be lower-case letters, digits, _ or -"),
+    means: "name of the alias; the indices behind it begin with it",
+  },
+  PARLEY_MYSQL_POOL_MAX: {
+    default: "10",
+    schema: z.coerce.number().int().min(2).max(1_000),
+    means: "connections of each process to the database",
+  },
+  PARLEY_REQUEST_ID_TTL: {
+    default: "3600",
+    schema: seconds(1, 86_400),
+    means: "seconds for which a request id is remembered at least",
+  },
+  PARLEY_BACKLOG_MAX: {
+    default: "1000000",
+    schema: z.coerce.number().int().min(1).max(100_000_000),
+    means: "jobs that may wait (16 remembered request ids count as one) before creates are refused",
+  },
+  PARLEY_SYNC_CRON: {
+    default: "0 * * * *",
+    schema: z.string().min(9),
+    means: "when counts are copied from the counters, in UTC; six fields begin with seconds",
+  },
+  PARLEY_REPAIR_CRON: {
+    default: "*/10 * * * * *",
+    schema: z.string().min(9),
+    means: "when the search index is given what it lacks",
+  },
+  PARLEY_WORKER_CONCURRENCY: {
+    default: "1000",
+    schema: z.coerce.number().int().min(1).max(5_000),
+    means: "jobs that one worker has in work at a time",
+  },
+  PARLEY_WORKER_LANES: {
+    default: "3",
+    schema: z.coerce.number().int().min(1).max(64),
+    means: "batches that one worker has in work at a time",
+  },
+  PARLEY_STOP_GRACE_MS: {
+    default: "10000",
+    schema: milliseconds.max(14_000),
+    means: "how long calls and jobs in work may take to end when a process is told to stop",
+  },
+  PARLEY_LOG_LEVEL: {
+    default: "info",
+    schema: z.enum(["trace", "debug", "info", "warn", "error", "fatal", "silent"]),
+    means: "`info` has a line for each call",
+  },
+  PARLEY_INSECURE: {
+    default: "false",
+    schema: flag,
+    means: "`true` lets the server listen beyond loopback without keys or TLS",
+  },
+} satisfies Record<string, Setting>;
+
+export type Config = {
+  [Name in keyof typeof settings]: z.infer<(typeof settings)[Name]["schema"]>;
+};
+
+/** A setting that is wrong; the message names it and its bound, never a secret. */
+export class ConfigError extends Error {}
+
+export function readEnv(): NodeJS.ProcessEnv {
+  return process.env;
+}
+
+/** Settings from an environment: defaults, bounds, and checks of one against another. */
+export function toConfig(env: NodeJS.ProcessEnv): Config {
+  const faults: string[] = [];
+  for (const name of Object.keys(env)) {
+    if (!name.startsWith("PARLEY_") || name in settings) continue;
+    // These two families belong to the tests and to scripts/services.
+    if (/^PARLEY_(TEST|SERVICES)_/.test(name)) continue;
+    faults.push(`${name} is no setting`);
+  }
+  const config: Record<string, unknown> = {};
+  for (const [name, setting] of Object.entries(settings) as [string, Setting][]) {
+    const result = setting.schema.safeParse(env[name] || setting.default);
+    if (result.success) config[name] = result.data;
+    else faults.push(`${name} ${result.error.issues.map((issue) => issue.message).join(", ")}`);
+  }
+  const checked = config as Config;
+  if (faults.length === 0 && !checked.PARLEY_INSECURE && !isLoopback(checked.PARLEY_GRPC_ADDRESS)) {
+    faults.push(
+      "PARLEY_GRPC_ADDRESS is beyond loopback: set PARLEY_INSECURE=true if that is meant",
+    );
+  }
+  if (faults.length > 0) throw new ConfigError(faults.join("\n"));
+  return checked;
+}
+
+function isLoopback(hostAndPort: string): boolean {
+  const host = hostAndPort.slice(0, hostAndPort.lastIndexOf(":"));
+  return host === "localhost" || host === "[::1]" || /^127\.\d+\.\d+\.\d+$/.test(host);
+}

@@ -1,0 +1,17 @@
+import type { Numbering } from "./numbering.ts";
+import type { Stack } from "./ports.ts";
+
+/** What every rule of the core works with. */
+export interface Core extends Pick<Stack, "intake" | "store" | "ledger" | "index"> {
+  numbering: Numbering;
+}
+
+/** One call, as the rules see it: time comes in, and so does the wish to stop. */
+export interface Call {
+  /** When the call arrived, in milliseconds since 1970. */
+  nowMs: number;
+  /** When its answer is due, in milliseconds since 1970. */
+  deadlineMs: number;
+  /** Aborted when the caller has gone or the deadline has passed. */
+  signal: AbortSignal;
+}

@@ -1,0 +1,161 @@
+import type { NumberRange } from "../../gen/parley/v1/state.ts";
+import { isUnavailable } from "../errors.ts";
+import type { Call, Core } from "./core.ts";
+import { type Job, jobIdOf } from "./jobs.ts";
+import { PAGE_BYTES_MAX, VOID_RANGES_MAX } from "./limits.ts";
+import type { Counter, NumberPage } from "./ports.ts";
+
+/** A numbered noun: chats within an application, or messages within a chat. */
+interface Numbered {
+  number: number;
+}
+
+/** How the numbers of one counter are read. */
+export interface Source<T extends Numbered> {
+  counter: Counter;
+  rows(page: NumberPage): Promise<T[]>;
+  fromJob(job: Job, parked: boolean): T;
+  /** About how many bytes it takes in an answer. */
+  bytesOf(item: T): number;
+}
+
+export interface DensePage<T> {
+  items: T[];
+  voids: NumberRange[];
+  /** Where the next page begins: after this number, or before it where the order is "desc". */
+  next: number | undefined;
+}
+
+/** Between a look at the rows and one at the jobs, jobs become rows; the other way never happens. */
+async function fillIn<T extends Numbered>(
+  core: Core,
+  source: Source<T>,
+  found: Map<number, T>,
+  numbers: number[],
+  signal: AbortSignal,
+): Promise<void> {
+  if (numbers.length === 0) return;
+  const ids = numbers.map((number) => jobIdOf({ ...source.counter, number }));
+  const jobs = await core.intake.find(ids);
+  const missing: number[] = [];
+  numbers.forEach((number, at) => {
+    const job = jobs[at];
+    if (job === undefined) missing.push(number);
+    else found.set(number, source.fromJob(job.job, job.parked));
+  });
+  if (missing.length === 0) return;
+  const after = Math.min(...missing) - 1;
+  const before = Math.max(...missing) + 1;
+  const limit = before - after - 1;
+  for (const row of await source.rows({ after, before, order: "asc", limit, signal })) {
+    found.set(row.number, row);
+  }
+}
+
+/** The highest number that was given; undefined where that cannot be said without the intake. */
+async function lastGiven(core: Core, counter: Counter): Promise<number | undefined> {
+  try {
+    return (await core.numbering.value(counter)) ?? 0;
+  } catch (error) {
+    // Reads go on from the rows while the intake is away.
+    if (isUnavailable(error)) return undefined;
+    throw error;
+  }
+}
+
+/**
+ * A page of a counter's numbers as a caller must see them: rows, jobs that are not applied yet, and
+ * voids, without a hole. Where a number is neither, which is so for moments only, an ascending page
+ * ends before it, so that who reads on from the last number misses nothing; a descending page
+ * leaves it out. A page that is all rows costs one query.
+ */
+export async function densePage<T extends Numbered>(
+  core: Core,
+  source: Source<T>,
+  page: NumberPage,
+  call: Call,
+): Promise<DensePage<T>> {
+  const { signal } = call;
+  const rows = await source.rows({ ...page, limit: page.limit + 1, signal });
+  if (isDense(rows, page)) return cut(source, rows, [], page);
+
+  const last = await lastGiven(core, source.counter);
+  const first = page.after + 1;
+  const highest = Math.max(last ?? 0, ...rows.map((row) => row.number));
+  const top = Math.min(page.before - 1, highest);
+  if (top < first) return { items: [], voids: [], next: undefined };
+
+  const range = { firstNumber: first, lastNumber: top };
+  const voids = await core.ledger.listVoids(source.counter, range, VOID_RANGES_MAX);
+  const found = new Map(rows.map((row) => [row.number, row]));
+  const numbers = candidates(range, voids, page);
+  const missing = numbers.filter((number) => !found.has(number));
+  if (last !== undefined) await fillIn(core, source, found, missing, signal);
+
+  const items: T[] = [];
+  for (const number of numbers) {
+    const item = found.get(number);
+    if (item !== undefined) items.push(item);
+    else if (page.order === "asc") {
+      const before = voids.filter((range) => range.lastNumber < number);
+      return cut(source, items, before, page);
+    }
+  }
+  return cut(source, items, voids, page);
+}
+
+/** True where nothing but rows can be on the page, so that nothing else needs to be asked. */
+function isDense(rows: Numbered[], page: NumberPage): boolean {
+  if (rows.length <= page.limit) return false;
+  const [one, other] = [rows[0]!.number, rows[rows.length - 1]!.number];
+  if (page.order === "asc") return one === page.after + 1 && other - one === page.limit;
+  return one === page.before - 1 && one - other === page.limit;
+}
+
+/** The numbers of the range that are not void, from the page's side, one more than the page holds. */
+function candidates(range: NumberRange, voids: NumberRange[], page: NumberPage): number[] {
+  const numbers: number[] = [];
+  const up = page.order === "asc";
+  const skips = up ? voids : [...voids].reverse();
+  let number = up ? range.firstNumber : range.lastNumber;
+  let at = 0;
+  while (
+    number >= range.firstNumber &&
+    number <= range.lastNumber &&
+    numbers.length <= page.limit
+  ) {
+    const skip = skips[at];
+    if (skip !== undefined && number >= skip.firstNumber && number <= skip.lastNumber) {
+      number = up ? skip.lastNumber + 1 : skip.firstNumber - 1;
+      at++;
+    } else {
+      numbers.push(number);
+      number += up ? 1 : -1;
+    }
+  }
+  return numbers;
+}
+
+/**
+ * Keeps what fits the page, in number and in bytes, and the voids that lie between its numbers or at
+ * its open end.
+ */
+function cut<T extends Numbered>(
+  source: Source<T>,
+  items: T[],
+  voids: NumberRange[],
+  page: NumberPage,
+): DensePage<T> {
+  let bytes = 0;
+  const over = items.findIndex((item, at) => {
+    bytes += source.bytesOf(item);
+    return at >= page.limit || (at > 0 && bytes > PAGE_BYTES_MAX);
+  });
+  if (over < 0) return { items, voids, next: undefined };
+  const kept = items.slice(0, over);
+  const next = kept[kept.length - 1]!.number;
+  const within = voids.filter((range) =>
+    page.order === "asc" ? range.lastNumber < next : range.firstNumber > next,
+  );
+  return { items: kept, voids: within, next };
+}

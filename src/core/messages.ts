@@ -1,0 +1,113 @@
+import type {
+  CreateMessageRequest,
+  CreateMessageResponse,
+  GetMessageRequest,
+  GetMessageResponse,
+  ListMessagesRequest,
+  ListMessagesResponse,
+  Message,
+} from "../../gen/parley/v1/message.ts";
+import { State } from "../../gen/parley/v1/state.ts";
+import { ParleyError } from "../errors.ts";
+import { missingChat, requireChat } from "./chats.ts";
+import type { Call, Core } from "./core.ts";
+import { densePage, type Source } from "./dense.ts";
+import { digestOf, type Job, jobIdOf, type MessageJob } from "./jobs.ts";
+import { decodePageToken, encodePageToken, pageSizeOf } from "./pages.ts";
+import { waitForState } from "./wait.ts";
+
+export async function createMessage(
+  core: Core,
+  request: CreateMessageRequest,
+  call: Call,
+): Promise<CreateMessageResponse> {
+  const { applicationToken, chatNumber } = request;
+  const { body, author } = request.message!;
+  const key = { applicationToken, chatNumber };
+  const requestId = request.requestId === "" ? undefined : request.requestId;
+  const given = await core.numbering.accept(
+    { kind: "message", ...key, body, author, createMs: call.nowMs, requestId },
+    requestId === undefined ? undefined : { id: requestId, digest: digestOf(body, author) },
+    call.signal,
+  );
+  if (given === undefined) throw await missingChat(core, key, call);
+  const { number, createMs, replayed } = given;
+  const range = { firstNumber: number, lastNumber: number };
+  const state = await waitForState(request.waitFor, call, {
+    persisted: async () => (await core.store.findMessages(key, [number])).length === 1,
+    searchable: async () => (await core.index.count(key, range)) === 1,
+  });
+  const createTime = new Date(createMs);
+  return { message: { ...key, number, body, author, createTime, state }, replayed };
+}
+
+export async function getMessage(
+  core: Core,
+  request: GetMessageRequest,
+  call: Call,
+): Promise<GetMessageResponse> {
+  const { applicationToken, chatNumber, number } = request;
+  const key = { applicationToken, chatNumber };
+  const find = async () => (await core.store.findMessages(key, [number], call.signal))[0];
+  const row = await find();
+  if (row !== undefined) return { message: row };
+  const [job] = await core.intake.find([jobIdOf({ ...key, number })]);
+  if (job !== undefined) return { message: messageOfJob(job.job, job.parked) };
+  // Between the two looks the job may have become a row.
+  const late = await find();
+  if (late !== undefined) return { message: late };
+  await requireChat(core, key, call);
+  const range = { firstNumber: number, lastNumber: number };
+  const voids = await core.ledger.listVoids(key, range, 1);
+  if (voids.length > 0) {
+    throw new ParleyError("NUMBER_VOID", `message number ${number} was skipped and is not used`);
+  }
+  throw new ParleyError("MESSAGE_NOT_FOUND", `the chat has no message ${number}`);
+}
+
+export async function listMessages(
+  core: Core,
+  request: ListMessagesRequest,
+  call: Call,
+): Promise<ListMessagesResponse> {
+  const { applicationToken, chatNumber, afterNumber, beforeNumber } = request;
+  const key = { applicationToken, chatNumber };
+  const order = request.orderBy.trim().toLowerCase().endsWith("desc") ? "desc" : "asc";
+  const binding = ["messages", applicationToken, chatNumber, order, afterNumber, beforeNumber];
+  const position = decodePageToken(request.pageToken, ...binding);
+  const source: Source<Message> = {
+    counter: key,
+    rows: (page) => core.store.listMessages(key, page),
+    fromJob: messageOfJob,
+    bytesOf: bytesOfMessage,
+  };
+  const top = beforeNumber === 0 ? Number.POSITIVE_INFINITY : beforeNumber;
+  const bounds = {
+    after: order === "asc" ? (position ?? afterNumber) : afterNumber,
+    before: order === "desc" ? (position ?? top) : top,
+    order,
+    limit: pageSizeOf(request.pageSize),
+  } as const;
+  const page = await densePage(core, source, bounds, call);
+  if (page.items.length === 0 && position === undefined) await requireChat(core, key, call);
+  const nextPageToken = page.next === undefined ? "" : encodePageToken(page.next, ...binding);
+  return { messages: page.items, voids: page.voids, nextPageToken };
+}
+
+/** What a message takes in an answer, at the most. */
+export function bytesOfMessage(message: Message): number {
+  return 150 + Buffer.byteLength(message.body) + Buffer.byteLength(message.author);
+}
+
+function messageOfJob(job: Job, parked: boolean): Message {
+  const { applicationToken, chatNumber, number, body, author, createMs } = job as MessageJob;
+  return {
+    applicationToken,
+    chatNumber,
+    number,
+    body,
+    author,
+    createTime: new Date(createMs),
+    state: parked ? State.STATE_FAILED : State.STATE_ACCEPTED,
+  };
+}

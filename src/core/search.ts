@@ -1,0 +1,80 @@
+import type {
+  Message,
+  SearchMessagesRequest,
+  SearchMessagesResponse,
+  SearchMessagesResponse_Result,
+} from "../../gen/parley/v1/message.ts";
+import { State } from "../../gen/parley/v1/state.ts";
+import { fieldInvalid } from "../errors.ts";
+import { requireChat } from "./chats.ts";
+import type { Call, Core } from "./core.ts";
+import { PAGE_BYTES_MAX } from "./limits.ts";
+import { bytesOfMessage } from "./messages.ts";
+import { decodePageToken, encodePageToken, pageSizeOf } from "./pages.ts";
+import type { ChatKey } from "./ports.ts";
+import { parseQuery, segments } from "./query.ts";
+
+export async function searchMessages(
+  core: Core,
+  request: SearchMessagesRequest,
+  call: Call,
+): Promise<SearchMessagesResponse> {
+  const { applicationToken, chatNumber } = request;
+  const key = { applicationToken, chatNumber };
+  const parts = parseQuery(request.query);
+  if (parts.length === 0) {
+    throw fieldInvalid("query", "must have at least one letter, digit or sign that can be found");
+  }
+  const limit = pageSizeOf(request.pageSize);
+  const binding = ["search", applicationToken, chatNumber, request.query];
+  const before = decodePageToken(request.pageToken, ...binding) ?? Number.POSITIVE_INFINITY;
+  const { signal } = call;
+  const [numbers, indexedThroughNumber] = await Promise.all([
+    core.index.find({ ...key, parts, before, limit: limit + 1, signal }),
+    indexedThrough(core, key, signal),
+  ]);
+  if (numbers.length === 0) await requireChat(core, key, call);
+
+  const wanted = numbers.slice(0, limit);
+  const rows = await core.store.findMessages(key, wanted, signal);
+  const found = new Map(rows.map((row) => [row.number, row]));
+  const results: SearchMessagesResponse_Result[] = [];
+  let bytes = 0;
+  let last = 0;
+  for (const number of wanted) {
+    const row = found.get(number);
+    const size = row === undefined ? 0 : 2 * bytesOfMessage(row);
+    if (results.length > 0 && bytes + size > PAGE_BYTES_MAX) break;
+    if (row !== undefined) results.push(resultOf(row, parts));
+    bytes += size;
+    last = number;
+  }
+  const more = last !== numbers[numbers.length - 1] && numbers.length > 0;
+  const nextPageToken = more ? encodePageToken(last, ...binding) : "";
+  return { results, nextPageToken, indexedThroughNumber };
+}
+
+function resultOf(row: Message, parts: string[]): SearchMessagesResponse_Result {
+  return {
+    message: { ...row, state: State.STATE_SEARCHABLE },
+    segments: segments(row.body, parts),
+  };
+}
+
+/**
+ * A number up to which every message is searchable. The index has no hole below its highest number
+ * when it holds as many messages as there are numbers that are no voids. Where it has one, shorter
+ * and shorter beginnings are tried, so the answer may be too low, never too high.
+ */
+async function indexedThrough(core: Core, key: ChatKey, signal: AbortSignal): Promise<number> {
+  const extent = await core.index.extent(key, signal);
+  let lastNumber = extent.lastNumber;
+  let count = extent.count;
+  for (let step = 64; lastNumber > 0; step *= 16) {
+    const [voids = 0] = await core.ledger.countVoids([{ counter: key, count: lastNumber }]);
+    if (count + voids === lastNumber) return lastNumber;
+    lastNumber = Math.max(0, extent.lastNumber - step);
+    if (lastNumber > 0) count = await core.index.count(key, { firstNumber: 1, lastNumber }, signal);
+  }
+  return 0;
+}

@@ -1,0 +1,38 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { State } from "../../gen/parley/v1/state.ts";
+import { isUnavailable } from "../errors.ts";
+import type { Call } from "./core.ts";
+import { WAIT_ANSWER_BEFORE_MS, WAIT_POLL_MS } from "./limits.ts";
+
+/** The looks that tell whether a state is reached. */
+interface Looks {
+  persisted(): Promise<boolean>;
+  searchable(): Promise<boolean>;
+}
+
+/**
+ * Waits until the state is reached or the call's time is nearly up, and says which state is. The
+ * number is given by then, so neither slowness nor a part that is away makes this an error.
+ */
+export async function waitForState(wanted: State, call: Call, looks: Looks): Promise<State> {
+  const endMs = call.deadlineMs - WAIT_ANSWER_BEFORE_MS;
+  let reached: State = State.STATE_ACCEPTED;
+  let pauseMs = WAIT_POLL_MS.first;
+  while (reached < wanted) {
+    try {
+      if (reached === State.STATE_ACCEPTED && (await looks.persisted())) {
+        reached = State.STATE_PERSISTED;
+      }
+      if (reached === State.STATE_PERSISTED && wanted > reached && (await looks.searchable())) {
+        reached = State.STATE_SEARCHABLE;
+      }
+    } catch (error) {
+      if (!isUnavailable(error)) throw error;
+    }
+    const leftMs = endMs - Date.now();
+    if (reached >= wanted || leftMs <= 0 || call.signal.aborted) break;
+    await sleep(Math.min(pauseMs, leftMs));
+    pauseMs = Math.min(pauseMs * 2, WAIT_POLL_MS.last);
+  }
+  return reached;
+}

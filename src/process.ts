@@ -1,0 +1,33 @@
+import type { Logger } from "./log.ts";
+
+/** Something that is started once and stopped once. `stop` ends in bounded time. */
+export interface Process {
+  start(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+/** A second signal, or this long after the first, ends the program whatever is still in work. */
+const STOP_MAX_MS = 15_000;
+
+/** Starts in order, runs until SIGINT or SIGTERM, then stops in the opposite order. */
+export async function runUntilSignal(processes: Process[], log: Logger): Promise<void> {
+  const signalled = new Promise<string>((resolve) => {
+    process.once("SIGINT", resolve);
+    process.once("SIGTERM", resolve);
+  });
+  const started: Process[] = [];
+  try {
+    for (const one of processes) {
+      started.unshift(one);
+      await one.start();
+    }
+    const signal = await signalled;
+    log.info({ signal }, "stopping");
+  } finally {
+    const force = () => process.exit(1);
+    process.once("SIGINT", force);
+    process.once("SIGTERM", force);
+    setTimeout(force, STOP_MAX_MS).unref();
+    for (const one of started) await one.stop();
+  }
+}

@@ -1,0 +1,65 @@
+import { decodeJob, type Job } from "../core/jobs.ts";
+import { BATCH_BYTES_MAX, BATCH_JOBS_MAX } from "../core/limits.ts";
+import type { Delivery, JobQueue, SearchIndex, Store } from "../core/ports.ts";
+import type { Logger } from "../log.ts";
+import type { Process } from "../process.ts";
+import { Applier } from "./apply.ts";
+import { Batcher } from "./batcher.ts";
+
+/** A row and its place in a batch cost about this much beside the body. */
+const JOB_BYTES = 200;
+
+export interface WorkerOptions {
+  /** Jobs in work at a time; batches cannot be larger. */
+  concurrency: number;
+  /** Batches in work at a time. */
+  lanes: number;
+  /** How long jobs in work may take to end when the worker stops. */
+  graceMs: number;
+}
+
+/** Takes jobs, gathers them into batches and applies them. Any number of workers may run. */
+export class Worker implements Process {
+  private readonly queue: JobQueue;
+  private readonly options: WorkerOptions;
+  private readonly log: Logger;
+  private readonly stopping = new AbortController();
+  private readonly batcher: Batcher<Job>;
+
+  constructor(
+    parts: { queue: JobQueue; store: Store; index: SearchIndex; log: Logger },
+    options: WorkerOptions,
+  ) {
+    this.queue = parts.queue;
+    this.log = parts.log;
+    this.options = options;
+    const applier = new Applier({ ...parts, stopped: this.stopping.signal });
+    const bounds = { count: BATCH_JOBS_MAX, bytes: BATCH_BYTES_MAX, lanes: options.lanes };
+    this.batcher = new Batcher(bounds, (jobs) => applier.apply(jobs));
+  }
+
+  async start(): Promise<void> {
+    this.queue.process(this.options.concurrency, (delivery) => this.handle(delivery));
+  }
+
+  async stop(): Promise<void> {
+    // A batch that is held for an absent store would not end by itself.
+    const giveUp = setTimeout(() => this.stopping.abort(), this.options.graceMs / 2);
+    await this.queue.stop(this.options.graceMs);
+    clearTimeout(giveUp);
+  }
+
+  private async handle(delivery: Delivery): Promise<void> {
+    try {
+      const job = decodeJob(delivery.data);
+      const bytes = job.kind === "message" ? Buffer.byteLength(job.body) : 0;
+      await this.batcher.add(job, JOB_BYTES + bytes);
+    } catch (error) {
+      // A job that was let go because the worker stops must not be counted as tried: its promise
+      // stays open, and it comes back like the jobs of a process that died.
+      if (this.stopping.signal.aborted) await new Promise<never>(() => {});
+      this.log.error({ job: delivery.id, err: error }, "a job failed");
+      throw error;
+    }
+  }
+}
