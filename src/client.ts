@@ -1,0 +1,54 @@
+// The generated clients, as other projects import them: `import { ... } from "parley/client"`.
+
+export { BadRequest, ErrorInfo, RetryInfo } from "../gen/google/rpc/error_details.ts";
+export { Status } from "../gen/google/rpc/status.ts";
+export {
+  Application,
+  ApplicationServiceClient,
+  type ApplicationServiceServer,
+  ApplicationServiceService,
+  CreateApplicationRequest,
+  CreateApplicationResponse,
+  GetApplicationRequest,
+  GetApplicationResponse,
+  ListApplicationsRequest,
+  ListApplicationsResponse,
+  UpdateApplicationRequest,
+  UpdateApplicationResponse,
+} from "../gen/parley/v1/application.ts";
+export {
+  Chat,
+  ChatServiceClient,
+  type ChatServiceServer,
+  ChatServiceService,
+  CreateChatRequest,
+  CreateChatResponse,
+  GetChatRequest,
+  GetChatResponse,
+  ListChatsRequest,
+  ListChatsResponse,
+} from "../gen/parley/v1/chat.ts";
+export {
+  ErrorDetails,
+  ErrorReason,
+} from "../gen/parley/v1/errors.ts";
+export {
+  CreateMessageRequest,
+  CreateMessageResponse,
+  GetMessageRequest,
+  GetMessageResponse,
+  ListMessagesRequest,
+  ListMessagesResponse,
+  Message,
+  MessageServiceClient,
+  type MessageServiceServer,
+  MessageServiceService,
+  SearchMessagesRequest,
+  SearchMessagesResponse,
+  SearchMessagesResponse_Result,
+  SearchMessagesResponse_Segment,
+} from "../gen/parley/v1/message.ts";
+export {
+  NumberRange,
+  State,
+} from "../gen/parley/v1/state.ts";

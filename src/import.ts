@@ -1,0 +1,232 @@
+import { randomUUID } from "node:crypto";
+import { createReadStream } from "node:fs";
+import { stat } from "node:fs/promises";
+import { createInterface } from "node:readline";
+import { setTimeout as sleep } from "node:timers/promises";
+import { credentials, type ServiceError, status } from "@grpc/grpc-js";
+import { SingleBar } from "cli-progress";
+import { z } from "zod";
+import {
+  ApplicationServiceClient,
+  ChatServiceClient,
+  CreateApplicationRequest,
+  type CreateApplicationResponse,
+  CreateChatRequest,
+  type CreateChatResponse,
+  CreateMessageRequest,
+  type CreateMessageResponse,
+  MessageServiceClient,
+} from "./client.ts";
+
+/** One line of the file. Chats get new numbers, in the order in which they first appear. */
+const lineSchema = z.object({
+  chat: z.union([z.number(), z.string().min(1)]),
+  author: z.string().default(""),
+  body: z.string().min(1),
+});
+
+type Line = z.infer<typeof lineSchema>;
+
+/** Lines that are read ahead of the ones in work, so that memory stays bounded. */
+const LINES_IN_WORK_MAX = 512;
+const TRIES_MAX = 10;
+
+export interface ImportOptions {
+  file: string;
+  /** `host:port` of the server. */
+  target: string;
+  /** The application to fill; without one, a new application is created. */
+  applicationToken?: string | undefined;
+  applicationName: string;
+  /** Where the progress bar and the reports of bad lines go. */
+  output: NodeJS.WriteStream;
+}
+
+export interface ImportResult {
+  applicationToken: string;
+  chats: number;
+  messages: number;
+  badLines: number;
+}
+
+/**
+ * Loads JSON lines through the API. The messages of one chat are created one after the other, so
+ * their numbers follow the order of the file; different chats go side by side. A line that cannot
+ * be read or is refused is reported with its number, and the rest goes on.
+ */
+export async function importFile(options: ImportOptions): Promise<ImportResult> {
+  const clients = openClients(options.target);
+  const bar = new SingleBar({
+    format: "{bar} {percentage}% | {messages} messages, {rate}/s, {left} left",
+    stream: options.output,
+    noTTYOutput: false,
+    clearOnComplete: false,
+  });
+  try {
+    const { size } = await stat(options.file);
+    const token = options.applicationToken ?? (await createApplication(clients, options));
+    const load = new Load(clients, token, (line, why) => {
+      options.output.write(`\nline ${line}: ${why}\n`);
+    });
+    const startMs = Date.now();
+    bar.start(size, 0, { messages: 0, rate: 0, left: "-" });
+    const show = setInterval(() => bar.update(load.bytes, progress(load, size, startMs)), 250);
+    try {
+      await load.readAll(options.file);
+    } finally {
+      clearInterval(show);
+      bar.update(load.bytes, progress(load, size, startMs));
+      bar.stop();
+    }
+    const { messages, badLines } = load;
+    return { applicationToken: token, chats: load.chats, messages, badLines };
+  } finally {
+    for (const client of Object.values(clients)) client.close();
+  }
+}
+
+type Clients = ReturnType<typeof openClients>;
+
+function openClients(target: string) {
+  const insecure = credentials.createInsecure();
+  return {
+    applications: new ApplicationServiceClient(target, insecure),
+    chats: new ChatServiceClient(target, insecure),
+    messages: new MessageServiceClient(target, insecure),
+  };
+}
+
+function progress(load: Load, size: number, startMs: number) {
+  const seconds = Math.max(0.001, (Date.now() - startMs) / 1_000);
+  const left =
+    load.bytes === 0 ? "-" : `${Math.ceil((seconds * (size - load.bytes)) / load.bytes)}s`;
+  return { messages: load.messages, rate: Math.round(load.messages / seconds), left };
+}
+
+/** One run over a file. */
+class Load {
+  private readonly clients: Clients;
+  private readonly token: string;
+  private readonly report: (line: number, why: string) => void;
+  /** By the chat's name in the file: its number, once it is created, and its last message. */
+  private readonly ends = new Map<string, Promise<number>>();
+  private inWork = 0;
+  private wake: (() => void) | undefined;
+  bytes = 0;
+  messages = 0;
+  badLines = 0;
+
+  constructor(clients: Clients, token: string, report: (line: number, why: string) => void) {
+    this.clients = clients;
+    this.token = token;
+    this.report = report;
+  }
+
+  get chats(): number {
+    return this.ends.size;
+  }
+
+  async readAll(file: string): Promise<void> {
+    const lines = createInterface({ input: createReadStream(file), crlfDelay: Infinity });
+    let number = 0;
+    for await (const text of lines) {
+      number++;
+      const bytes = Buffer.byteLength(text) + 1;
+      if (text.trim() === "") this.bytes += bytes;
+      else this.take(number, text, bytes);
+      while (this.inWork >= LINES_IN_WORK_MAX) {
+        await new Promise<void>((resolve) => {
+          this.wake = resolve;
+        });
+      }
+    }
+    await Promise.all(this.ends.values());
+  }
+
+  private take(number: number, text: string, bytes: number): void {
+    let line: Line;
+    try {
+      line = lineSchema.parse(JSON.parse(text));
+    } catch (error) {
+      this.bad(number, error instanceof z.ZodError ? z.prettifyError(error) : "is no JSON");
+      this.bytes += bytes;
+      return;
+    }
+    const name = String(line.chat);
+    const before = this.ends.get(name) ?? this.createChat();
+    this.inWork++;
+    const end = before.then(async (chatNumber) => {
+      await this.createMessage(chatNumber, line).then(
+        () => this.messages++,
+        (error: ServiceError) => {
+          if (error.code !== status.INVALID_ARGUMENT) throw error;
+          this.bad(number, error.details);
+        },
+      );
+      this.bytes += bytes;
+      this.inWork--;
+      this.wake?.();
+      return chatNumber;
+    });
+    // Its failure is told by readAll; here it only must not count as unhandled until then.
+    end.catch(() => this.wake?.());
+    this.ends.set(name, end);
+  }
+
+  private bad(line: number, why: string): void {
+    this.badLines++;
+    this.report(line, why);
+  }
+
+  private async createChat(): Promise<number> {
+    const request = CreateChatRequest.fromPartial({
+      applicationToken: this.token,
+      requestId: randomUUID(),
+    });
+    const { chat } = await retried<CreateChatResponse>((done) =>
+      this.clients.chats.createChat(request, done),
+    );
+    return chat!.number;
+  }
+
+  private createMessage(chatNumber: number, { author, body }: Line): Promise<unknown> {
+    const request = CreateMessageRequest.fromPartial({
+      applicationToken: this.token,
+      chatNumber,
+      message: { author, body },
+      requestId: randomUUID(),
+    });
+    return retried<CreateMessageResponse>((done) =>
+      this.clients.messages.createMessage(request, done),
+    );
+  }
+}
+
+async function createApplication(clients: Clients, options: ImportOptions): Promise<string> {
+  const request = CreateApplicationRequest.fromPartial({
+    application: { name: options.applicationName },
+    requestId: randomUUID(),
+  });
+  const answer = await retried<CreateApplicationResponse>((done) =>
+    clients.applications.createApplication(request, done),
+  );
+  return answer.application!.token;
+}
+
+/** Tries again where the server asks for it; the request id of the call keeps it from doubling. */
+async function retried<T>(
+  call: (done: (error: ServiceError | null, answer: T) => void) => void,
+): Promise<T> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await new Promise<T>((resolve, reject) => {
+        call((error, answer) => (error === null ? resolve(answer) : reject(error)));
+      });
+    } catch (error) {
+      const { code } = error as ServiceError;
+      const again = code === status.UNAVAILABLE || code === status.RESOURCE_EXHAUSTED;
+      if (!again || tries === TRIES_MAX) throw error;
+      await sleep(200 * tries);
+    }
+  }
+}
