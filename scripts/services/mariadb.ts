@@ -1,0 +1,81 @@
+import { existsSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { createConnection } from "mysql2/promise";
+import { launch } from "./daemon.ts";
+import { findProgram, run } from "./install.ts";
+import { MYSQL_PASSWORD, type Place } from "./place.ts";
+import { makeFolderFor, type Server } from "./server.ts";
+
+export const mariadb: Server = { name: "mariadb", ports: ["mysql"], launch: start, check };
+
+async function start(place: Place, folder: string): Promise<number> {
+  const settings = `${folder}/my.cnf`;
+  writeFileSync(settings, myCnf(place, folder));
+  writeFileSync(`${folder}/init.sql`, initSql());
+  if (!existsSync(`${folder}/data`)) await layOut(place, folder);
+  return launch({
+    command: findProgram("mariadbd")!,
+    args: [`--defaults-file=${settings}`],
+    account: place.account,
+    logFile: `${folder}/log`,
+  });
+}
+
+/** Renamed into place when it is whole, so that a run that was cut short is done again. */
+async function layOut(place: Place, folder: string): Promise<void> {
+  const unfinished = `${folder}/data.unfinished`;
+  rmSync(unfinished, { recursive: true, force: true });
+  makeFolderFor(place.account, unfinished);
+  await run(
+    findProgram("mariadb-install-db")!,
+    ["--no-defaults", "--skip-test-db", "--auth-root-authentication-method=normal"].concat(
+      `--datadir=${unfinished}`,
+    ),
+    { ...place.account, cwd: "/" },
+  );
+  renameSync(unfinished, `${folder}/data`);
+}
+
+function myCnf(place: Place, folder: string): string {
+  return `[mariadbd]
+bind-address=127.0.0.1
+port=${place.ports.mysql}
+socket=${folder}/socket
+pid-file=${folder}/mariadbd.pid
+datadir=${folder}/data
+init-file=${folder}/init.sql
+skip-name-resolve
+character-set-server=utf8mb4
+innodb_buffer_pool_size=256M
+innodb_flush_log_at_trx_commit=1
+max_allowed_packet=64M
+max_connections=500
+`;
+}
+
+/** Read at every start, one statement a line. The user may make databases for tests. */
+function initSql(): string {
+  const user = "'parley'@'127.0.0.1'";
+  return `CREATE DATABASE IF NOT EXISTS parley;
+CREATE USER IF NOT EXISTS ${user} IDENTIFIED BY '${MYSQL_PASSWORD}';
+GRANT ALL ON \`parley\`.* TO ${user};
+GRANT ALL ON \`parley\\_%\`.* TO ${user};
+`;
+}
+
+async function check(place: Place): Promise<void> {
+  const connection = await createConnection({
+    host: "127.0.0.1",
+    port: place.ports.mysql,
+    user: "parley",
+    password: MYSQL_PASSWORD,
+    database: "parley",
+    connectTimeout: 1_000,
+  });
+  // A server that is still starting cuts the connection, which mysql2 reports here as well.
+  connection.on("error", () => {});
+  try {
+    await connection.query("SELECT 1");
+  } finally {
+    connection.destroy();
+  }
+}

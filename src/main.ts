@@ -1,0 +1,146 @@
+import { credentials, Metadata } from "@grpc/grpc-js";
+import { Command } from "commander";
+import { HealthCheckRequest, HealthClient } from "../gen/grpc/health/v1/health.ts";
+import { type Config, ConfigError, readEnv, toConfig } from "./config.ts";
+import { importFile } from "./import.ts";
+import { type Logger, openLog } from "./log.ts";
+import { runUntilSignal } from "./process.ts";
+import { migrateStack } from "./stacks/open.ts";
+import { openSystem, type Part } from "./system.ts";
+import { syncCounts } from "./worker/chores.ts";
+
+const HEALTH_TIMEOUT_MS = 2_000;
+
+const program = new Command("parley").description("A chat backend over gRPC.");
+
+const parts: [string, Part[], string][] = [
+  ["all", ["api", "worker", "scheduler"], "the API, a worker and a scheduler in one process"],
+  ["api", ["api"], "the gRPC server"],
+  ["worker", ["worker"], "the worker that writes rows and the search index"],
+  ["scheduler", ["scheduler"], "the clock of the chores"],
+];
+for (const [name, which, description] of parts) {
+  program
+    .command(name)
+    .description(`run ${description}`)
+    .action(() => serve(name, which));
+}
+
+program
+  .command("migrate")
+  .description("bring the database up to date")
+  .action(() =>
+    once("migrate", async (config, log) => {
+      const done = await migrateStack(config);
+      log.info({ migrations: done }, done.length > 0 ? "migrated" : "nothing to migrate");
+    }),
+  );
+
+program
+  .command("sync-counts")
+  .description("copy the counts from the counters now")
+  .action(() =>
+    once("sync-counts", async (config, log) => {
+      const { stack } = await openSystem(config, [], log);
+      try {
+        const copied = await syncCounts(stack, () => new Date());
+        log.info({ copied }, "counts copied");
+      } finally {
+        await stack.stop();
+      }
+    }),
+  );
+
+program
+  .command("health")
+  .description("ask the API whether it serves; exit code 0 where it does")
+  .action(() => once("health", (config) => checkHealth(config.PARLEY_GRPC_ADDRESS)));
+
+program
+  .command("import")
+  .description("load JSON lines (chat, author, body) through the API")
+  .requiredOption("--file <path>", "the file to load")
+  .option("--target <host:port>", "the server; PARLEY_GRPC_ADDRESS unless told otherwise")
+  .option("--application <token>", "the application to fill; without it, a new one is created")
+  .option("--name <name>", "the name of a new application", "import")
+  .action((options: { file: string; target?: string; application?: string; name: string }) =>
+    once("import", async (config) => {
+      const result = await importFile({
+        file: options.file,
+        target: options.target ?? config.PARLEY_GRPC_ADDRESS,
+        applicationToken: options.application,
+        applicationName: options.name,
+        output: process.stderr,
+      });
+      process.stdout.write(`${JSON.stringify(result)}\n`);
+      if (result.badLines > 0) process.exitCode = 1;
+    }),
+  );
+
+/** Runs parts on the configured stack until a signal. */
+function serve(name: string, which: Part[]): Promise<void> {
+  return once(name, async (config, log) => {
+    const { processes, api, stack } = await openSystem(config, which, log);
+    const announce = async () => {
+      if (api !== undefined) greet(config, api.port);
+      log.info({ stack: stack.name }, "started");
+    };
+    try {
+      await runUntilSignal([...processes, { start: announce, stop: async () => {} }], log);
+    } finally {
+      await stack.stop();
+    }
+  });
+}
+
+/** What a person who has just started the server wants to know. */
+function greet(config: Config, port: number): void {
+  const address = config.PARLEY_GRPC_ADDRESS.replace(/:\d+$/, `:${port}`);
+  const place = config.PARLEY_STACK === "embedded" ? `, data in ${config.PARLEY_DATA_DIR}` : "";
+  process.stdout.write(
+    `Parley serves gRPC on ${address} (${config.PARLEY_STACK} stack${place}). Try:\n` +
+      `  grpcurl -plaintext -d '{"application":{"name":"test name"}}' ${address} ` +
+      `parley.v1.ApplicationService/CreateApplication\n`,
+  );
+}
+
+async function checkHealth(address: string): Promise<void> {
+  const target = address.replace(/^0\.0\.0\.0:/, "127.0.0.1:");
+  const client = new HealthClient(target, credentials.createInsecure());
+  const deadline = Date.now() + HEALTH_TIMEOUT_MS;
+  try {
+    const status = await new Promise<number>((resolve, reject) => {
+      const request = HealthCheckRequest.fromPartial({});
+      client.check(request, new Metadata(), { deadline }, (error, answer) =>
+        error === null ? resolve(answer.status) : reject(error),
+      );
+    });
+    process.exitCode = status === 1 ? 0 : 1;
+  } finally {
+    client.close();
+  }
+}
+
+/** Reads the settings, runs one command, and says in one line why it failed. */
+async function once(
+  name: string,
+  run: (config: Config, log: Logger) => Promise<void>,
+): Promise<void> {
+  try {
+    const config = toConfig(readEnv());
+    const to = name === "import" ? "stderr" : "stdout";
+    const { log, flush } = openLog({ level: config.PARLEY_LOG_LEVEL, process: name, to });
+    try {
+      await run(config, log);
+    } finally {
+      flush();
+    }
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    const hint = error instanceof ConfigError ? "settings are wrong:\n" : "";
+    process.stderr.write(`parley ${name}: ${hint}${why}\n`);
+    process.exitCode = 1;
+  }
+}
+
+await program.parseAsync();

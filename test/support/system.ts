@@ -1,0 +1,201 @@
+import { credentials, Metadata, type ServiceError } from "@grpc/grpc-js";
+import { BadRequest, ErrorInfo, RetryInfo } from "../../gen/google/rpc/error_details.ts";
+import { Status } from "../../gen/google/rpc/status.ts";
+import {
+  ApplicationServiceClient,
+  ChatServiceClient,
+  CreateApplicationRequest,
+  CreateChatRequest,
+  CreateMessageRequest,
+  GetApplicationRequest,
+  GetChatRequest,
+  GetMessageRequest,
+  ListApplicationsRequest,
+  ListChatsRequest,
+  ListMessagesRequest,
+  MessageServiceClient,
+  SearchMessagesRequest,
+  UpdateApplicationRequest,
+} from "../../src/client.ts";
+import { type Config, toConfig } from "../../src/config.ts";
+import { type Logger, openLog } from "../../src/log.ts";
+import { migrateStack } from "../../src/stacks/open.ts";
+import { openSystem, type Part, type System } from "../../src/system.ts";
+import { freshDataDir, freshServers, productionMissing } from "./servers.ts";
+
+export type StackName = "embedded" | "production";
+
+/** Settings for a place of its own on a stack, and the way to take it away again. */
+export interface Place {
+  stack: StackName;
+  env: Record<string, string>;
+  drop(): Promise<void>;
+}
+
+const QUIET = { PARLEY_LOG_LEVEL: process.env.PARLEY_TEST_LOG_LEVEL ?? "silent" };
+
+export async function freshPlace(stack: StackName): Promise<Place> {
+  const common = { ...QUIET, PARLEY_STACK: stack, PARLEY_GRPC_ADDRESS: "127.0.0.1:0" };
+  if (stack === "embedded") {
+    const { dataDir, drop } = freshDataDir();
+    return { stack, env: { ...common, PARLEY_DATA_DIR: dataDir }, drop };
+  }
+  const servers = await freshServers();
+  const env = {
+    ...common,
+    PARLEY_MYSQL_URL: servers.mysqlUrl,
+    PARLEY_REDIS_URL: servers.redisUrl,
+    PARLEY_ELASTICSEARCH_URL: servers.elasticsearchUrl,
+    PARLEY_ELASTICSEARCH_INDEX: servers.elasticsearchIndex,
+  };
+  await migrateStack(toConfig(env));
+  return { stack, env, drop: servers.drop };
+}
+
+/** A running system and clients to it. */
+export interface Running {
+  place: Place;
+  config: Config;
+  system: System;
+  target: string;
+  clients: Clients;
+  /** Stops the system and leaves its data where it is. */
+  stop(): Promise<void>;
+}
+
+export const testLog: Logger = openLog({ level: QUIET.PARLEY_LOG_LEVEL, process: "test" }).log;
+
+/** Starts parts of Parley in this process, as main.ts does, on a free port. */
+export async function start(
+  place: Place,
+  which: Part[] = ["api", "worker"],
+  env: Record<string, string> = {},
+): Promise<Running> {
+  const config = toConfig({ ...place.env, ...env });
+  const system = await openSystem(config, which, testLog);
+  for (const one of system.processes) await one.start();
+  const target = `127.0.0.1:${system.api?.port ?? 0}`;
+  const clients = openClients(target);
+  const stop = async () => {
+    clients.close();
+    for (const one of [...system.processes].reverse()) await one.stop();
+    await system.stack.stop();
+  };
+  return { place, config, system, target, clients, stop };
+}
+
+type Unary<Request, Response> = (
+  request: Request,
+  metadata: Metadata,
+  options: { deadline?: number },
+  callback: (error: ServiceError | null, response: Response) => void,
+) => unknown;
+
+/** The generated clients with promises. */
+export type Clients = ReturnType<typeof openClients>;
+
+export function openClients(target: string) {
+  const insecure = credentials.createInsecure();
+  const applications = new ApplicationServiceClient(target, insecure);
+  const chats = new ChatServiceClient(target, insecure);
+  const messages = new MessageServiceClient(target, insecure);
+  return {
+    createApplication: promised(
+      applications,
+      applications.createApplication,
+      CreateApplicationRequest,
+    ),
+    getApplication: promised(applications, applications.getApplication, GetApplicationRequest),
+    listApplications: promised(
+      applications,
+      applications.listApplications,
+      ListApplicationsRequest,
+    ),
+    updateApplication: promised(
+      applications,
+      applications.updateApplication,
+      UpdateApplicationRequest,
+    ),
+    createChat: promised(chats, chats.createChat, CreateChatRequest),
+    getChat: promised(chats, chats.getChat, GetChatRequest),
+    listChats: promised(chats, chats.listChats, ListChatsRequest),
+    createMessage: promised(messages, messages.createMessage, CreateMessageRequest),
+    getMessage: promised(messages, messages.getMessage, GetMessageRequest),
+    listMessages: promised(messages, messages.listMessages, ListMessagesRequest),
+    searchMessages: promised(messages, messages.searchMessages, SearchMessagesRequest),
+    close: () => {
+      for (const client of [applications, chats, messages]) client.close();
+    },
+  };
+}
+
+/** A generated type, which fills in the fields that are left out. */
+interface RequestType<Request, Partial> {
+  fromPartial(partial: Partial): Request;
+}
+
+function promised<Request, Response, Partial>(
+  client: unknown,
+  method: Unary<Request, Response>,
+  type: RequestType<Request, Partial>,
+): (request: Partial, options?: { timeoutMs?: number }) => Promise<Response> {
+  return (request, { timeoutMs = 10_000 } = {}) =>
+    new Promise((resolve, reject) => {
+      const options = { deadline: Date.now() + timeoutMs };
+      const full = type.fromPartial(request);
+      method.call(client, full, new Metadata(), options, (error, response) =>
+        error === null ? resolve(response) : reject(error),
+      );
+    });
+}
+
+/** What an error says in its details, decoded. */
+export interface Refusal {
+  code: number;
+  message: string;
+  reason: string | undefined;
+  violations: Record<string, string>;
+  retryMs: number | undefined;
+}
+
+/** The refusal of a call that must fail; fails itself where the call succeeds. */
+export async function refusalOf(call: Promise<unknown>): Promise<Refusal> {
+  const error = await call.then(
+    () => {
+      throw new Error("the call succeeded, though it must not");
+    },
+    (reason: ServiceError) => reason,
+  );
+  const [bytes] = error.metadata?.get("grpc-status-details-bin") ?? [];
+  const refusal: Refusal = {
+    code: error.code,
+    message: error.details,
+    reason: undefined,
+    violations: {},
+    retryMs: undefined,
+  };
+  if (bytes === undefined) return refusal;
+  for (const { typeUrl, value } of Status.decode(bytes as Buffer).details) {
+    if (typeUrl.endsWith(".ErrorInfo")) refusal.reason = ErrorInfo.decode(value).reason;
+    if (typeUrl.endsWith(".BadRequest")) {
+      for (const one of BadRequest.decode(value).fieldViolations) {
+        refusal.violations[one.field] = one.description;
+      }
+    }
+    if (typeUrl.endsWith(".RetryInfo")) {
+      const delay = RetryInfo.decode(value).retryDelay;
+      refusal.retryMs = (delay?.seconds ?? 0) * 1_000 + (delay?.nanos ?? 0) / 1_000_000;
+    }
+  }
+  return refusal;
+}
+
+/**
+ * Describes the same behaviours for each stack. Where the production stack's servers are not up,
+ * its behaviours are shown as pending, and test/support/skipped.ts says so loudly at the end.
+ */
+export function describeStacks(title: string, behaviours: (stack: StackName) => void): void {
+  describe(`${title} (embedded)`, () => behaviours("embedded"));
+  const production = productionMissing === undefined ? describe : describe.skip;
+  production(`${title} (production)`, () => behaviours("production"));
+}
