@@ -74,7 +74,8 @@ async function check(place: Place): Promise<void> {
   // A server that is still starting cuts the connection, which mysql2 reports here as well.
   connection.on("error", () => {});
   try {
-    await connection.query("SELECT 1");
+    await connection.query({ sql: "SELECT 1", timeout: 1_000 });
+    await connection.end();
   } finally {
     connection.destroy();
   }

@@ -98,13 +98,21 @@ function makeFolder(account: Account | undefined): void {
   if (account !== undefined) chownSync(realpathSync(dataLink), account.uid, account.gid);
 }
 
-/** In this order: what the user says, what was chosen before, the first free port. */
+/**
+ * What was chosen before stays, because a running server cannot move; else what the user says; else
+ * the first free port.
+ */
 async function choosePorts(): Promise<Ports> {
   const saved = readSaved();
   const ports = { ...PORT_DEFAULTS };
   for (const name of portNames()) {
-    const said = process.env[settingOf(name)] ?? saved[settingOf(name)];
-    ports[name] = said === undefined ? await freePort(ports[name]) : toPort(settingOf(name), said);
+    const setting = settingOf(name);
+    const said = process.env[setting];
+    const chosen = saved[setting] ?? said ?? String(await freePort(ports[name]));
+    ports[name] = toPort(setting, chosen);
+    if (said !== undefined && said !== chosen) {
+      throw new Error(`${setting} is ${chosen} here until \`services down --delete\`, not ${said}`);
+    }
   }
   return ports;
 }
