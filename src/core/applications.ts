@@ -12,7 +12,7 @@ import type {
 } from "../../gen/parley/v1/application.ts";
 import { isUnavailable, ParleyError } from "../errors.ts";
 import type { Call, Core } from "./core.ts";
-import { digestOf } from "./jobs.ts";
+import { digestOf, requestIdOf } from "./jobs.ts";
 import { decodePageToken, encodePageToken, pageSizeOf } from "./pages.ts";
 
 export function applicationNotFound(token: string): ParleyError {
@@ -36,7 +36,8 @@ export async function createApplication(
     updateTime: new Date(call.nowMs),
   };
   const digest = digestOf(name);
-  const key = request.requestId === "" ? undefined : { id: request.requestId, digest };
+  const id = requestIdOf(request);
+  const key = id === undefined ? undefined : { id, digest };
   const result = await core.store.insertApplication(created, key);
   if (result.replayed && result.digest !== digest) {
     throw new ParleyError("REQUEST_ID_REUSED", "request_id was used before with another name");

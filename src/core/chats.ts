@@ -12,7 +12,7 @@ import { ParleyError } from "../errors.ts";
 import { applicationNotFound } from "./applications.ts";
 import type { Call, Core } from "./core.ts";
 import { densePage, type Source } from "./dense.ts";
-import { digestOf, type Job, jobIdOf } from "./jobs.ts";
+import { digestOf, type Job, jobIdOf, requestIdOf } from "./jobs.ts";
 import { decodePageToken, encodePageToken, pageSizeOf } from "./pages.ts";
 import type { ChatKey } from "./ports.ts";
 import { waitForState } from "./wait.ts";
@@ -23,7 +23,7 @@ export async function createChat(
   call: Call,
 ): Promise<CreateChatResponse> {
   const { applicationToken } = request;
-  const requestId = request.requestId === "" ? undefined : request.requestId;
+  const requestId = requestIdOf(request);
   const given = await core.numbering.accept(
     { kind: "chat", applicationToken, createMs: call.nowMs, requestId },
     requestId === undefined ? undefined : { id: requestId, digest: digestOf() },

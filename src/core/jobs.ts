@@ -96,6 +96,11 @@ export function jobIdOf(job: {
   return `${job.applicationToken}:${chat}${job.number}`;
 }
 
+/** The request id of a call, in one case, since UUIDs compare without; undefined where it has none. */
+export function requestIdOf(request: { requestId: string }): string | undefined {
+  return request.requestId === "" ? undefined : request.requestId.toLowerCase();
+}
+
 /** Tells one content from another for a request id that comes again; 64 bits, as hex. */
 export function digestOf(...content: string[]): string {
   const hash = createHash("sha256");

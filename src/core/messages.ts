@@ -12,7 +12,7 @@ import { ParleyError } from "../errors.ts";
 import { missingChat, requireChat } from "./chats.ts";
 import type { Call, Core } from "./core.ts";
 import { densePage, type Source } from "./dense.ts";
-import { digestOf, type Job, jobIdOf, type MessageJob } from "./jobs.ts";
+import { digestOf, type Job, jobIdOf, type MessageJob, requestIdOf } from "./jobs.ts";
 import { decodePageToken, encodePageToken, pageSizeOf } from "./pages.ts";
 import { waitForState } from "./wait.ts";
 
@@ -24,7 +24,7 @@ export async function createMessage(
   const { applicationToken, chatNumber } = request;
   const { body, author } = request.message!;
   const key = { applicationToken, chatNumber };
-  const requestId = request.requestId === "" ? undefined : request.requestId;
+  const requestId = requestIdOf(request);
   const given = await core.numbering.accept(
     { kind: "message", ...key, body, author, createMs: call.nowMs, requestId },
     requestId === undefined ? undefined : { id: requestId, digest: digestOf(body, author) },
