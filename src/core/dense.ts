@@ -26,7 +26,7 @@ export interface DensePage<T> {
   next: number | undefined;
 }
 
-/** Between a look at the rows and one at the jobs, jobs become rows; the other way never happens. */
+/** Between a look at the rows and one at the jobs, jobs become rows; never the other way. */
 async function fillIn<T extends Numbered>(
   core: Core,
   source: Source<T>,
@@ -112,7 +112,7 @@ function isDense(rows: Numbered[], page: NumberPage): boolean {
   return one === page.before - 1 && one - other === page.limit;
 }
 
-/** The numbers of the range that are not void, from the page's side, one more than the page holds. */
+/** The numbers of the range that are not void, from its side, one more than the page holds. */
 function candidates(range: NumberRange, voids: NumberRange[], page: NumberPage): number[] {
   const numbers: number[] = [];
   const up = page.order === "asc";
@@ -137,8 +137,8 @@ function candidates(range: NumberRange, voids: NumberRange[], page: NumberPage):
 }
 
 /**
- * Keeps what fits the page, in number and in bytes, and the voids that lie between its numbers or at
- * its open end.
+ * Keeps what fits the page, in number and in bytes, and the voids that lie between its numbers or
+ * at its open end.
  */
 function cut<T extends Numbered>(
   source: Source<T>,

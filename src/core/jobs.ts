@@ -96,7 +96,7 @@ export function jobIdOf(job: {
   return `${job.applicationToken}:${chat}${job.number}`;
 }
 
-/** The request id of a call, in one case, since UUIDs compare without; undefined where it has none. */
+/** The request id of a call, in lower case, since UUIDs compare without; undefined for none. */
 export function requestIdOf(request: { requestId: string }): string | undefined {
   return request.requestId === "" ? undefined : request.requestId.toLowerCase();
 }

@@ -13,7 +13,7 @@ export const QUERY_CHARACTERS_MAX = 256;
 export const PAGE_SIZE_DEFAULT = 50;
 export const PAGE_SIZE_MAX = 1_000;
 
-/** Bytes of a page, so that it stays below the 4 MiB that gRPC clients accept unless told otherwise. */
+/** Bytes of a page, to stay below the 4 MiB that gRPC clients accept unless told otherwise. */
 export const PAGE_BYTES_MAX = 3 * 1024 * 1024;
 
 /** Ranges of voids that a page may have; a loss makes one or few for each counter. */
@@ -36,7 +36,7 @@ export const ACCEPT_ROUNDS_MAX = 16;
 /** A ceiling is raised in blocks that start here and double up to the last. */
 export const CEILING_BLOCK = { first: 64, last: 65_536 };
 
-/** Tries of a job whose own content fails, and the pause before the second; it doubles from there. */
+/** Tries of a job that fails by itself, and the pause before the second; it doubles from there. */
 export const JOB_TRIES_MAX = 4;
 export const JOB_BACKOFF_MS = 500;
 

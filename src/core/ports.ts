@@ -9,7 +9,7 @@ import type { Message } from "../../gen/parley/v1/message.ts";
 import type { NumberRange } from "../../gen/parley/v1/state.ts";
 import type { Job } from "./jobs.ts";
 
-/** A counter: the chats of an application (no `chatNumber`), or the messages of one of its chats. */
+/** A counter: of the chats of an application (no `chatNumber`), or of a chat's messages. */
 export interface Counter {
   applicationToken: string;
   chatNumber?: number | undefined;
@@ -37,7 +37,7 @@ export interface Inspection {
 export interface AcceptRequest {
   connection: number;
   epoch: number;
-  /** The highest running number that this process has seen in the epoch; the intake must not be behind. */
+  /** The highest running number that this process saw in the epoch; the intake must have it. */
   seen: number;
   counter: Counter;
   /** The job in two halves, see encodeDraft. */
@@ -217,7 +217,7 @@ export interface Ledger {
     ceiling?: number;
     known: boolean;
   }): Promise<{ start: number; ceiling: number } | "stale" | "unknown">;
-  /** The voids within a range of a counter's numbers, lowest first and disjoint, at most `limit`. */
+  /** The voids within a range of numbers, lowest first and disjoint, at most `limit`. */
   listVoids(counter: Counter, range: NumberRange, limit: number): Promise<NumberRange[]>;
   /** How many numbers of each counter are void up to its value, in the order asked for. */
   countVoids(counters: { counter: Counter; count: number }[]): Promise<number[]>;

@@ -94,7 +94,7 @@ describeStacks("applications", (stack) => {
     expect(refusal.violations).to.have.key("update_mask.paths[0]");
   });
 
-  it("returns the first answer for a request id that comes again, and creates nothing", async () => {
+  it("returns the first answer for a request id that comes again", async () => {
     const requestId = randomUUID();
     const first = await parley.clients.createApplication({
       application: { name: "once" },

@@ -87,7 +87,7 @@ describeStacks("chats", (stack) => {
     expect(listed).to.deep.equal(dense);
   });
 
-  it("returns the first answer for a request id that comes again, within its application", async () => {
+  it("returns the first answer for a request id that comes again in the application", async () => {
     const requestId = randomUUID();
     const first = await parley.clients.createChat({ applicationToken, requestId });
     const again = await parley.clients.createChat({

@@ -15,7 +15,10 @@ describe("settings", () => {
     [{ PARLEY_STACK: "cloud" }, /PARLEY_STACK/],
     [{ PARLEY_GRPC_ADDRESS: "50051" }, /PARLEY_GRPC_ADDRESS must be host:port/],
     [{ PARLEY_GRPC_ADDRESS: "127.0.0.1:70000" }, /65535/],
-    [{ PARLEY_MYSQL_URL: "postgres://x/y" }, /PARLEY_MYSQL_URL must begin with mysql:\/\//],
+    [
+      { PARLEY_MYSQL_URL: "postgres://x/y" },
+      /PARLEY_MYSQL_URL must be a URL that begins with mysql:\/\//,
+    ],
     [{ PARLEY_BACKLOG_MAX: "0" }, /PARLEY_BACKLOG_MAX/],
     [{ PARLEY_BACKLOG_MAX: "many" }, /PARLEY_BACKLOG_MAX/],
     [{ PARLEY_STACKS: "embedded" }, /PARLEY_STACKS is no setting/],
