@@ -46,7 +46,7 @@ async function up(chosen: string[]): Promise<void> {
     }),
   );
   const failed = started.flatMap((one) => (one.status === "rejected" ? [one.reason.message] : []));
-  if (failed.length > 0) throw new Error(failed.join("\n"));
+  if (failed.length > 0) throw new Error([...new Set(failed)].join("\n"));
   console.log("The settings to use them are in .services/env");
 }
 

@@ -3,7 +3,7 @@ import { createHash } from "node:crypto";
 import { openSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Account } from "./place.ts";
+import type { Account } from "./account.ts";
 
 /** A server gets this long to end by itself before it is killed. */
 const STOP_MAX_MS = 60_000;

@@ -1,9 +1,10 @@
 import { existsSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { createConnection } from "mysql2/promise";
+import { findProgram, run } from "../programs.ts";
+import { makeFolderFor } from "./account.ts";
 import { launch } from "./daemon.ts";
-import { findProgram, run } from "./install.ts";
 import { MYSQL_PASSWORD, type Place } from "./place.ts";
-import { makeFolderFor, type Server } from "./server.ts";
+import type { Server } from "./server.ts";
 
 export const mariadb: Server = { name: "mariadb", ports: ["mysql"], launch: start, check };
 

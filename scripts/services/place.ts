@@ -13,19 +13,14 @@ import {
 } from "node:fs";
 import { createServer } from "node:net";
 import { fileURLToPath } from "node:url";
+import { type Account, findAccount } from "./account.ts";
 
 /** Where the servers of this checkout live, who they run as, and where they listen. */
 export interface Place {
   /** Absolute, and open to the account: data, settings and logs, a folder for each server. */
   folder: string;
-  /** Undefined where we are not root: then the servers run as we do. */
   account: Account | undefined;
   ports: Ports;
-}
-
-export interface Account {
-  uid: number;
-  gid: number;
 }
 
 export type PortName = keyof typeof PORT_DEFAULTS;
@@ -72,14 +67,6 @@ export async function settlePlace(): Promise<Place> {
   const ports = await choosePorts();
   writeEnv(ports);
   return { folder: realpathSync(dataLink), account, ports };
-}
-
-/** MariaDB and Elasticsearch refuse to be root; this account came with MariaDB's package. */
-function findAccount(): Account | undefined {
-  if (process.getuid?.() !== 0) return undefined;
-  const line = readFileSync("/etc/passwd", "utf8").match(/^mysql:[^:]*:(\d+):(\d+):/m);
-  if (line === null) throw new Error("there is no account `mysql`: install mariadb-server");
-  return { uid: Number(line[1]), gid: Number(line[2]) };
 }
 
 /**

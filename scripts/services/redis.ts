@@ -1,9 +1,10 @@
 import { writeFileSync } from "node:fs";
 import { Redis } from "ioredis";
+import { findProgram } from "../programs.ts";
+import { makeFolderFor } from "./account.ts";
 import { launch } from "./daemon.ts";
-import { findProgram } from "./install.ts";
 import type { Place } from "./place.ts";
-import { makeFolderFor, type Server } from "./server.ts";
+import type { Server } from "./server.ts";
 
 export const redis: Server = { name: "redis", ports: ["redis"], launch: start, check };
 

@@ -1,5 +1,4 @@
-import { chownSync, lstatSync, mkdirSync, readdirSync } from "node:fs";
-import type { Account, Place, PortName } from "./place.ts";
+import type { Place, PortName } from "./place.ts";
 
 /** One server process. A cluster would be several of these, each with a name of its own. */
 export interface Server {
@@ -10,17 +9,4 @@ export interface Server {
   launch(place: Place, folder: string): Promise<number>;
   /** Throws until it serves clients. */
   check(place: Place): Promise<void>;
-}
-
-/** Everything that a server reads and writes belongs to its account. */
-export function giveTo(account: Account | undefined, path: string): void {
-  if (account === undefined) return;
-  chownSync(path, account.uid, account.gid);
-  if (!lstatSync(path).isDirectory()) return;
-  for (const name of readdirSync(path)) giveTo(account, `${path}/${name}`);
-}
-
-export function makeFolderFor(account: Account | undefined, path: string): void {
-  mkdirSync(path, { recursive: true });
-  if (account !== undefined) chownSync(path, account.uid, account.gid);
 }

@@ -1,11 +1,12 @@
 import { existsSync, readFileSync, realpathSync, rmSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
+import { makeFolderFor } from "./account.ts";
 import { end, record, runningPid, withLock } from "./daemon.ts";
 import { elasticsearch } from "./elasticsearch.ts";
 import { mariadb } from "./mariadb.ts";
 import { isFree, type Place, readPlace, servicesDir, settingOf, settlePlace } from "./place.ts";
 import { redis } from "./redis.ts";
-import { makeFolderFor, type Server } from "./server.ts";
+import type { Server } from "./server.ts";
 
 const servers: Server[] = [mariadb, redis, elasticsearch];
 export const serverNames: string[] = servers.map((server) => server.name);
@@ -51,7 +52,7 @@ export async function stop(
   return await withLock(folder, () => end(`${folder}/pid`, signal));
 }
 
-/** The process id of the running server, for tests that pause it. */
+/** What runs here; the process ids are for tests that pause a server. */
 export async function status(): Promise<Status[]> {
   const place = readPlace();
   if (place === undefined) return [];
