@@ -1,5 +1,6 @@
+import { readFileSync } from "node:fs";
 import { expect } from "chai";
-import { ConfigError, toConfig } from "../../src/config.ts";
+import { ConfigError, settings, toConfig } from "../../src/config.ts";
 
 describe("settings", () => {
   it("have defaults for everything", () => {
@@ -41,5 +42,16 @@ describe("settings", () => {
   it("let the server listen beyond loopback where that is said", () => {
     const env = { PARLEY_GRPC_ADDRESS: "0.0.0.0:50051", PARLEY_INSECURE: "true" };
     expect(toConfig(env).PARLEY_GRPC_ADDRESS).to.equal("0.0.0.0:50051");
+  });
+});
+
+describe("the README's table of settings", () => {
+  it("has every setting with its default and its meaning", () => {
+    const readme = readFileSync(new URL("../../README.md", import.meta.url), "utf8");
+    const rows = Object.entries(settings).map(
+      ([name, setting]) => `| \`${name}\` | \`${setting.default}\` | ${setting.means} |`,
+    );
+    const table = ["| setting | default | meaning |", "|---|---|---|", ...rows].join("\n");
+    expect(readme).to.contain(`<!-- settings:begin -->\n${table}\n<!-- settings:end -->`);
   });
 });

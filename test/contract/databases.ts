@@ -1,0 +1,50 @@
+import { join } from "node:path";
+import type { Ledger, Store } from "../../src/core/ports.ts";
+import { SqlLedger } from "../../src/stacks/sql/ledger.ts";
+import { migrate } from "../../src/stacks/sql/migrate.ts";
+import { type Orm, openMysqlOrm, openSqliteOrm } from "../../src/stacks/sql/orm.ts";
+import { SqlStore } from "../../src/stacks/sql/store.ts";
+import { freshDataDir, freshServers } from "../support/servers.ts";
+
+/** A fresh database, as the processes of one stack share it. */
+export interface Shared {
+  /** Opens it as another process does. */
+  open(processId: string): Promise<{ store: Store; ledger: Ledger }>;
+  close(): Promise<void>;
+}
+
+/** The embedded stack is one process, so whoever opens its file shares one connection. */
+export async function sqliteDatabase(): Promise<Shared> {
+  const { dataDir, drop } = freshDataDir();
+  const orm = await openSqliteOrm({ file: join(dataDir, "store.db") });
+  await migrate(orm);
+  return {
+    open: async (processId) => partsOf(orm, processId),
+    close: async () => {
+      await orm.mikro.close();
+      await drop();
+    },
+  };
+}
+
+export async function mysqlDatabase(): Promise<Shared> {
+  const { mysqlUrl: url, drop } = await freshServers();
+  const orms: Orm[] = [];
+  const open = async () => {
+    const orm = await openMysqlOrm({ url, poolMax: 10 });
+    orms.push(orm);
+    return orm;
+  };
+  await migrate(await open());
+  return {
+    open: async (processId) => partsOf(await open(), processId),
+    close: async () => {
+      for (const orm of orms) await orm.mikro.close();
+      await drop();
+    },
+  };
+}
+
+function partsOf(orm: Orm, processId: string) {
+  return { store: new SqlStore({ orm, processId }), ledger: new SqlLedger({ orm }) };
+}
