@@ -210,7 +210,7 @@ export function storeContract(name: string, open: () => Promise<Shared>, missing
           "漢".repeat(5_461),
         ];
         const jobs = bodies.map((body, at) =>
-          messageJob(key, at + 1, { body, author: body.slice(0, 9) }),
+          messageJob(key, at + 1, { body, author: [...body].slice(0, 9).join("") }),
         );
         expect(kinds(await store.insertJobs(jobs))).to.not.include("failed");
         const messages = await store.listMessages(key, ALL);

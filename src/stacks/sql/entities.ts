@@ -1,0 +1,153 @@
+import { defineEntity, type InferEntity, p } from "@mikro-orm/core";
+
+// The tables. There are no foreign keys: a message may be written before its chat, and a check of
+// the parent row would make every insert wait for whoever changes the application.
+
+/** Tokens and ids are compared byte by byte; SQLite does so by itself and drops the collation. */
+const uuid = () => p.character().length(36).collation("ascii_bin");
+const text = (length: number) => p.string().length(length).collation("utf8mb4_bin");
+/** MariaDB reports no default as the default "NULL", which the schema diff would take for a text. */
+const optionalUuid = () => uuid().nullable().ignoreSchemaChanges("default");
+const bigint = () => p.bigint("number").unsigned(false);
+/** Part of a key; no foreign key, and the key is the only index. */
+const application = () =>
+  p
+    .manyToOne(ApplicationRow)
+    .primary()
+    .fieldName("application_id")
+    .createForeignKeyConstraint(false)
+    .index(false);
+const time = () => p.datetime().length(3);
+
+export const ApplicationRow = defineEntity({
+  name: "ApplicationRow",
+  tableName: "applications",
+  properties: {
+    id: bigint().primary().autoincrement(),
+    token: uuid().unique("applications_token_unique"),
+    name: text(255),
+    chatsCount: bigint().defaultRaw("0"),
+    countTime: time().nullable(),
+    createTime: time(),
+    updateTime: time(),
+    requestId: optionalUuid().unique("applications_request_id_unique"),
+    requestDigest: text(64).nullable().ignoreSchemaChanges("default"),
+  },
+});
+
+export const ChatRow = defineEntity({
+  name: "ChatRow",
+  tableName: "chats",
+  properties: {
+    application: application(),
+    number: bigint().primary(),
+    messagesCount: bigint().defaultRaw("0"),
+    countTime: time().nullable(),
+    createTime: time(),
+    requestId: optionalUuid(),
+  },
+});
+
+export const MessageRow = defineEntity({
+  name: "MessageRow",
+  tableName: "messages",
+  properties: {
+    application: application(),
+    chatNumber: bigint().primary(),
+    number: bigint().primary(),
+    body: p.text().collation("utf8mb4_bin"),
+    author: text(255),
+    createTime: time(),
+    requestId: optionalUuid(),
+    version: bigint().defaultRaw("1"),
+  },
+});
+
+/** The one row that says which epoch the counters are in. */
+export const LedgerRow = defineEntity({
+  name: "LedgerRow",
+  tableName: "ledger",
+  properties: {
+    id: p.integer().unsigned(false).primary().autoincrement(false),
+    epoch: bigint(),
+    pending: p.boolean(),
+    runId: text(255),
+  },
+});
+
+/** How far the running number of an epoch was seen to go; a row for each writer, so none waits. */
+export const WitnessRow = defineEntity({
+  name: "WitnessRow",
+  tableName: "witnesses",
+  properties: {
+    epoch: bigint().primary(),
+    processId: text(64).primary(),
+    accepts: bigint(),
+  },
+});
+
+/** What was granted to a counter; chat number 0 is the counter of the application's chats. */
+export const CeilingRow = defineEntity({
+  name: "CeilingRow",
+  tableName: "ceilings",
+  properties: {
+    application: application(),
+    chatNumber: bigint().primary(),
+    ceiling: bigint(),
+    /** The highest start it was seeded at: up to there its voids are reckoned. */
+    floor: bigint(),
+    /** No number above it is void, so a row above it needs no look at the voids. */
+    lastVoid: bigint(),
+  },
+});
+
+/** Ranges of numbers that have no row and will have none, unless a late job brings it. */
+export const VoidRow = defineEntity({
+  name: "VoidRow",
+  tableName: "voids",
+  properties: {
+    application: application(),
+    chatNumber: bigint().primary(),
+    firstNumber: bigint().primary(),
+    lastNumber: bigint(),
+  },
+});
+
+/** What the search index lacks: one envelope a chat. */
+export const SearchGapRow = defineEntity({
+  name: "SearchGapRow",
+  tableName: "search_gaps",
+  properties: {
+    application: application(),
+    chatNumber: bigint().primary(),
+    firstNumber: bigint(),
+    lastNumber: bigint(),
+    version: bigint(),
+  },
+});
+
+/** The one row that says which index the messages were last written to. */
+export const SearchIndexRow = defineEntity({
+  name: "SearchIndexRow",
+  tableName: "search_index",
+  properties: {
+    id: p.integer().unsigned(false).primary().autoincrement(false),
+    identity: text(255),
+  },
+});
+
+export type ApplicationRow = InferEntity<typeof ApplicationRow>;
+export type ChatRow = InferEntity<typeof ChatRow>;
+export type MessageRow = InferEntity<typeof MessageRow>;
+
+export const entities = [
+  ApplicationRow,
+  ChatRow,
+  MessageRow,
+  LedgerRow,
+  WitnessRow,
+  CeilingRow,
+  VoidRow,
+  SearchGapRow,
+  SearchIndexRow,
+];

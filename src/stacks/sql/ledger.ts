@@ -1,0 +1,222 @@
+import type { NumberRange } from "../../../gen/parley/v1/state.ts";
+import { CEILING_BLOCK } from "../../core/limits.ts";
+import type { Counter, Ledger } from "../../core/ports.ts";
+import { Database, type Session } from "./database.ts";
+import { WORDS } from "./dialects.ts";
+import { CeilingRow, ChatRow, LedgerRow, MessageRow, WitnessRow } from "./entities.ts";
+import { type CounterKey, findApplicationIds, findCounterKey } from "./keys.ts";
+import type { Orm } from "./orm.ts";
+import { findVoids, insertMissing } from "./voids.ts";
+import { noteSight } from "./witnesses.ts";
+
+interface GrantRequest {
+  counter: Counter;
+  epoch: number;
+  ceiling?: number;
+  known: boolean;
+}
+
+type Granted = { start: number; ceiling: number };
+
+/** A counter's row of the table ceilings. */
+interface Held {
+  ceiling: number;
+  floor: number;
+  lastVoid: number;
+}
+
+/** The ledger in MySQL, MariaDB or SQLite, through MikroORM. */
+export class SqlLedger implements Ledger {
+  private readonly database: Database;
+
+  constructor(options: { orm: Orm }) {
+    this.database = new Database(options.orm);
+  }
+
+  get(): Promise<{ epoch: number; pending: boolean; runId: string; witnessed: number }> {
+    return this.database.read(async (em) => {
+      const [row] = await this.database.rows<{
+        epoch: number;
+        pending: number;
+        run_id: string;
+        witnessed: number | null;
+      }>(
+        em,
+        `SELECT epoch, pending, run_id, (SELECT MAX(accepts) FROM witnesses
+          WHERE witnesses.epoch = ledger.epoch) AS witnessed FROM ledger WHERE id = 1`,
+      );
+      const { epoch, pending, run_id: runId, witnessed } = row!;
+      return { epoch, pending: pending === 1, runId, witnessed: witnessed ?? 0 };
+    });
+  }
+
+  begin(step: { after: number; runId: string }): Promise<void> {
+    return this.database.transaction(async (em) => {
+      const begun = await em.nativeUpdate(
+        LedgerRow,
+        { id: 1, epoch: step.after, pending: false },
+        { epoch: step.after + 1, pending: true, runId: step.runId },
+      );
+      // What was seen of earlier epochs says nothing of this one.
+      if (begun === 1) await em.nativeDelete(WitnessRow, { epoch: { $lte: step.after } });
+    });
+  }
+
+  confirm(step: { epoch: number; runId: string }): Promise<void> {
+    return this.database.transaction(async (em) => {
+      const { epoch, runId } = step;
+      await em.nativeUpdate(LedgerRow, { id: 1, epoch, pending: true }, { pending: false, runId });
+    });
+  }
+
+  adopt(step: { epoch: number; runId: string }): Promise<void> {
+    return this.database.transaction(async (em) => {
+      const { epoch, runId } = step;
+      await em.nativeUpdate(LedgerRow, { id: 1, epoch, pending: false }, { runId });
+    });
+  }
+
+  witness(seen: { processId: string; epoch: number; accepts: number }): Promise<void> {
+    return this.database.transaction((em) => noteSight(this.database, em, seen.processId, seen));
+  }
+
+  grant(request: GrantRequest): Promise<Granted | "stale" | "unknown"> {
+    return this.database.transaction(async (em) => {
+      if (!(await this.isCurrent(em, request.epoch))) return "stale";
+      const key = await findCounterKey(em, request.counter);
+      if (key === undefined || !(await this.exists(em, key, request))) return "unknown";
+      const held = await this.hold(em, key);
+      return request.ceiling === undefined
+        ? this.seed(em, key, held)
+        : this.raise(em, key, held, request.ceiling);
+    });
+  }
+
+  async listVoids(counter: Counter, range: NumberRange, limit: number): Promise<NumberRange[]> {
+    const voids = await this.database.read(async (em) => {
+      const key = await findCounterKey(em, counter);
+      return key === undefined ? [] : findVoids(this.database, em, key, range, limit);
+    });
+    return voids.map(({ firstNumber, lastNumber }) => ({
+      firstNumber: Math.max(firstNumber, range.firstNumber),
+      lastNumber: Math.min(lastNumber, range.lastNumber),
+    }));
+  }
+
+  async countVoids(counters: { counter: Counter; count: number }[]): Promise<number[]> {
+    if (counters.length === 0) return [];
+    return this.database.read(async (em) => {
+      const tokens = counters.map((one) => one.counter.applicationToken);
+      const ids = await findApplicationIds(em, tokens);
+      const given = counters.map(({ counter, count }, at) => {
+        const id = ids.get(counter.applicationToken) ?? 0;
+        return [id, counter.chatNumber ?? 0, count, at];
+      });
+      const { given: table, least } = WORDS[this.database.dialect];
+      const rows = await this.database.rows<{ at: number; voids: number | string }>(
+        em,
+        `SELECT given.at, SUM(${least}(v.last_number, given.value) - v.first_number + 1) AS voids
+          FROM ${table} JOIN voids v ON v.application_id = given.application_id
+          AND v.chat_number = given.number AND v.first_number <= given.value GROUP BY given.at`,
+        [JSON.stringify(given)],
+      );
+      // MySQL gives sums as text.
+      const sums = new Map(rows.map((row) => [row.at, Number(row.voids)]));
+      return counters.map((_, at) => sums.get(at) ?? 0);
+    });
+  }
+
+  insertVoids(counter: Counter, range: NumberRange): Promise<void> {
+    return this.database.transaction(async (em) => {
+      const key = await findCounterKey(em, counter);
+      if (key === undefined) return;
+      const held = await this.hold(em, key);
+      await insertMissing(this.database, em, key, range);
+      const lastVoid = Math.max(held.lastVoid, range.lastNumber);
+      if (lastVoid > held.lastVoid) await this.write(em, key, { ...held, lastVoid });
+    });
+  }
+
+  /** Whether numbers may be granted in an epoch; no other can begin before the transaction ends. */
+  private async isCurrent(em: Session, epoch: number): Promise<boolean> {
+    const { forShare } = WORDS[this.database.dialect];
+    const [row] = await this.database.rows<{ epoch: number; pending: number }>(
+      em,
+      `SELECT epoch, pending FROM ledger WHERE id = 1${forShare}`,
+    );
+    return row !== undefined && row.epoch === epoch && row.pending === 0;
+  }
+
+  /** Whether anything says that the counter exists, where its application does. */
+  private async exists(
+    em: Session,
+    { applicationId: application, chatNumber }: CounterKey,
+    { known }: GrantRequest,
+  ): Promise<boolean> {
+    if (chatNumber === 0 || known) return true;
+    const chat = em.createQueryBuilder(ChatRow).where({ application, number: chatNumber });
+    if ((await chat.limit(1).execute("all")).length > 0) return true;
+    const message = em.createQueryBuilder(MessageRow).select("number").limit(1);
+    const found = await message.where({ application, chatNumber }).execute("all");
+    if (found.length === 0) return false;
+    // A chat that was lost with its number is not brought back by messages that were written.
+    const own = { firstNumber: chatNumber, lastNumber: chatNumber };
+    const chats = { applicationId: application, chatNumber: 0 };
+    return (await findVoids(this.database, em, chats, own, 1)).length === 0;
+  }
+
+  /** The counter's row, made where it is missing, locked until the transaction ends. */
+  private async hold(em: Session, key: CounterKey): Promise<Held> {
+    const { forUpdate, keep } = WORDS[this.database.dialect];
+    const values = [key.applicationId, key.chatNumber];
+    const select = async () => {
+      const [row] = await this.database.rows<Record<"ceiling" | "floor" | "last_void", number>>(
+        em,
+        `SELECT ceiling, floor, last_void FROM ceilings
+          WHERE application_id = ? AND chat_number = ?${forUpdate}`,
+        values,
+      );
+      if (row === undefined) return undefined;
+      return { ceiling: row.ceiling, floor: row.floor, lastVoid: row.last_void };
+    };
+    const held = await select();
+    if (held !== undefined) return held;
+    await this.database.run(
+      em,
+      "INSERT INTO ceilings (application_id, chat_number, ceiling, floor, last_void) " +
+        `VALUES (?, ?, 0, 0, 0)${keep("ceiling")}`,
+      values,
+    );
+    return (await select())!;
+  }
+
+  /** Above every number that was ever granted: a start that two were given would give twice. */
+  private async seed(em: Session, key: CounterKey, held: Held): Promise<Granted> {
+    const start = held.ceiling;
+    await insertMissing(this.database, em, key, {
+      firstNumber: held.floor + 1,
+      lastNumber: start,
+    });
+    const ceiling = start + blockAfter(start);
+    await this.write(em, key, { ceiling, floor: start, lastVoid: Math.max(held.lastVoid, start) });
+    return { start, ceiling };
+  }
+
+  /** A ceiling that was raised meanwhile is told as it is. */
+  private async raise(em: Session, key: CounterKey, held: Held, reached: number): Promise<Granted> {
+    if (reached < held.ceiling) return { start: held.floor, ceiling: held.ceiling };
+    const ceiling = reached + blockAfter(reached);
+    await this.write(em, key, { ...held, ceiling });
+    return { start: held.floor, ceiling };
+  }
+
+  private async write(em: Session, key: CounterKey, held: Held): Promise<void> {
+    const { applicationId: application, chatNumber } = key;
+    await em.nativeUpdate(CeilingRow, { application, chatNumber }, held);
+  }
+}
+
+/** Ceilings are 64, 192, 448 and so on: each block is twice the one before, up to the last size. */
+function blockAfter(ceiling: number): number {
+  return Math.min(ceiling + CEILING_BLOCK.first, CEILING_BLOCK.last);
+}

@@ -1,0 +1,218 @@
+import type { Application } from "../../../gen/parley/v1/application.ts";
+import type { Chat } from "../../../gen/parley/v1/chat.ts";
+import type { Message } from "../../../gen/parley/v1/message.ts";
+import { State } from "../../../gen/parley/v1/state.ts";
+import type { Job } from "../../core/jobs.ts";
+import type { ChatKey, Counter, NumberPage, Outcome, Store } from "../../core/ports.ts";
+import { updateCounts } from "./counts.ts";
+import { Database, type Session } from "./database.ts";
+import { ApplicationRow, CeilingRow, ChatRow, MessageRow } from "./entities.ts";
+import { isDuplicate } from "./failures.ts";
+import { adoptIndex, closeGap, type Gap, type ListedGap, listGaps, noteGaps } from "./gaps.ts";
+import { insertJobs } from "./insert-jobs.ts";
+import type { Orm } from "./orm.ts";
+
+type Request = { id: string; digest: string };
+type Inserted = { application: Application; replayed: boolean; digest: string };
+
+/** Rows in MySQL, MariaDB or SQLite, through MikroORM. */
+export class SqlStore implements Store {
+  private readonly database: Database;
+  private readonly processId: string;
+  /** Batches in work at a time each have a lane, so that none waits to write another's row. */
+  private readonly lanes = new Set<number>();
+
+  constructor(options: { orm: Orm; processId: string }) {
+    this.database = new Database(options.orm);
+    this.processId = options.processId;
+  }
+
+  async insertApplication(application: Application, request?: Request): Promise<Inserted> {
+    try {
+      return await this.database.transaction(async (em) => {
+        const earlier = await findReplay(em, request);
+        if (earlier !== undefined) return earlier;
+        const id = await em.insert(ApplicationRow, {
+          token: application.token,
+          name: application.name,
+          chatsCount: application.chatsCount,
+          createTime: application.createTime!,
+          updateTime: application.updateTime!,
+          requestId: request?.id ?? null,
+          requestDigest: request?.digest ?? null,
+        });
+        const granted = { ceiling: 0, floor: 0, lastVoid: 0 };
+        await em.insert(CeilingRow, { application: id, chatNumber: 0, ...granted });
+        return { application, replayed: false, digest: request?.digest ?? "" };
+      });
+    } catch (error) {
+      if (!isDuplicate(error)) throw error;
+      // Another call with the same request id was first.
+      const earlier = await this.database.read((em) => findReplay(em, request));
+      if (earlier === undefined) throw error;
+      return earlier;
+    }
+  }
+
+  findApplication(token: string, signal?: AbortSignal): Promise<Application | undefined> {
+    return this.database.read((em) => findApplication(em, { token }), signal);
+  }
+
+  listApplications(page: {
+    after: number;
+    limit: number;
+    signal?: AbortSignal;
+  }): Promise<{ position: number; application: Application }[]> {
+    return this.database.read(async (em) => {
+      const rows = await em
+        .createQueryBuilder(ApplicationRow)
+        .where({ id: { $gt: page.after } })
+        .orderBy({ id: 1 })
+        .limit(page.limit)
+        .execute<ApplicationRow[]>("all");
+      return rows.map((row) => ({ position: row.id, application: applicationOf(row) }));
+    }, page.signal);
+  }
+
+  updateApplication(
+    token: string,
+    change: { name: string; updateTime: Date },
+  ): Promise<Application | undefined> {
+    return this.database.transaction(async (em) => {
+      await em.nativeUpdate(ApplicationRow, { token }, change);
+      return findApplication(em, { token });
+    });
+  }
+
+  async insertJobs(jobs: Job[]): Promise<Outcome[]> {
+    let lane = 0;
+    while (this.lanes.has(lane)) lane++;
+    this.lanes.add(lane);
+    try {
+      return await insertJobs(this.database, jobs, `${this.processId}/${lane}`);
+    } finally {
+      this.lanes.delete(lane);
+    }
+  }
+
+  async findChat(key: ChatKey, signal?: AbortSignal): Promise<Chat | undefined> {
+    const { applicationToken, chatNumber } = key;
+    const page = { after: chatNumber - 1, before: chatNumber + 1, order: "asc", limit: 1 } as const;
+    const chats = await this.listChats(applicationToken, { ...page, ...(signal && { signal }) });
+    return chats[0];
+  }
+
+  listChats(applicationToken: string, page: NumberPage): Promise<Chat[]> {
+    return this.database.read(async (em) => {
+      const rows = await em
+        .createQueryBuilder(ChatRow, "c")
+        .select(["c.number", "c.messagesCount", "c.countTime", "c.createTime"])
+        .innerJoin("c.application", "a")
+        .where({ "a.token": applicationToken, number: within(page) })
+        .orderBy({ number: page.order })
+        .limit(page.limit)
+        .execute<ChatRow[]>("all");
+      return rows.map((row) => chatOf(row, applicationToken));
+    }, page.signal);
+  }
+
+  listMessages(key: ChatKey, page: NumberPage): Promise<Message[]> {
+    return this.database.read(async (em) => {
+      const rows = await messagesOf(em, key)
+        .andWhere({ number: within(page) })
+        .orderBy({ number: page.order })
+        .limit(page.limit)
+        .execute<MessageRow[]>("all");
+      return rows.map((row) => messageOf(row, key));
+    }, page.signal);
+  }
+
+  async findMessages(key: ChatKey, numbers: number[], signal?: AbortSignal): Promise<Message[]> {
+    if (numbers.length === 0) return [];
+    return this.database.read(async (em) => {
+      const rows = await messagesOf(em, key)
+        .andWhere({ number: { $in: numbers } })
+        .execute<MessageRow[]>("all");
+      return rows.map((row) => messageOf(row, key));
+    }, signal);
+  }
+
+  updateCounts(counts: { counter: Counter; count: number }[], countTime: Date): Promise<Counter[]> {
+    return this.database.transaction((em) => updateCounts(this.database, em, counts, countTime));
+  }
+
+  noteGaps(gaps: Gap[]): Promise<void> {
+    return this.database.transaction((em) => noteGaps(this.database, em, gaps));
+  }
+
+  listGaps(limit: number): Promise<ListedGap[]> {
+    return this.database.read((em) => listGaps(em, limit));
+  }
+
+  closeGap(gap: { version: number } & ChatKey): Promise<boolean> {
+    return this.database.transaction((em) => closeGap(em, gap));
+  }
+
+  adoptIndex(identity: string): Promise<boolean> {
+    return this.database.transaction((em) => adoptIndex(this.database, em, identity));
+  }
+}
+
+async function findReplay(em: Session, request?: Request): Promise<Inserted | undefined> {
+  if (request === undefined) return undefined;
+  const row = await findRow(em, { requestId: request.id });
+  if (row === undefined) return undefined;
+  return { application: applicationOf(row), replayed: true, digest: row.requestDigest ?? "" };
+}
+
+async function findApplication(
+  em: Session,
+  where: { token: string },
+): Promise<Application | undefined> {
+  const row = await findRow(em, where);
+  return row === undefined ? undefined : applicationOf(row);
+}
+
+async function findRow(
+  em: Session,
+  where: { token: string } | { requestId: string },
+): Promise<ApplicationRow | undefined> {
+  const query = em.createQueryBuilder(ApplicationRow).where(where);
+  return (await query.execute<ApplicationRow | null>("get")) ?? undefined;
+}
+
+/** The messages of a chat, by the primary key: the join finds one row by the token. */
+function messagesOf(em: Session, { applicationToken, chatNumber }: ChatKey) {
+  return em
+    .createQueryBuilder(MessageRow, "m")
+    .select(["m.number", "m.body", "m.author", "m.createTime"])
+    .innerJoin("m.application", "a")
+    .where({ "a.token": applicationToken, chatNumber });
+}
+
+function within(page: NumberPage): { $gt: number; $lt?: number } {
+  if (page.before > Number.MAX_SAFE_INTEGER) return { $gt: page.after };
+  return { $gt: page.after, $lt: page.before };
+}
+
+function applicationOf(row: ApplicationRow): Application {
+  const { token, name, chatsCount, createTime, updateTime } = row;
+  return { token, name, chatsCount, countTime: row.countTime ?? undefined, createTime, updateTime };
+}
+
+function chatOf(row: ChatRow, applicationToken: string): Chat {
+  const { number, messagesCount, createTime } = row;
+  const countTime = row.countTime ?? undefined;
+  const state = State.STATE_PERSISTED;
+  return { applicationToken, number, messagesCount, countTime, createTime, state };
+}
+
+function messageOf(row: MessageRow, key: ChatKey): Message {
+  const { number, body, author, createTime } = row;
+  return { ...pick(key), number, body, author, createTime, state: State.STATE_PERSISTED };
+}
+
+/** A key that came in a larger object. */
+function pick({ applicationToken, chatNumber }: ChatKey): ChatKey {
+  return { applicationToken, chatNumber };
+}

@@ -1,0 +1,83 @@
+import type { Job } from "../../core/jobs.ts";
+import type { Database, Session } from "./database.ts";
+import { WORDS } from "./dialects.ts";
+import type { CounterKey } from "./keys.ts";
+
+/** A job and the row it becomes. */
+export interface Placed {
+  job: Job;
+  /** Its counter, and so the first part of its row's key. */
+  key: CounterKey;
+}
+
+/** What a row says of the job that it came from. */
+export interface Content {
+  createMs: number;
+  requestId: string | undefined;
+  body?: string;
+  author?: string;
+}
+
+interface StoredRow {
+  application_id: number;
+  chat_number: number;
+  number: number;
+  create_time: string | number;
+  request_id: string | null;
+  body?: string;
+  author?: string;
+}
+
+/** The rows that are there already, by nameOfRow. */
+export async function findStored(
+  database: Database,
+  em: Session,
+  placed: Placed[],
+): Promise<Map<string, Content>> {
+  const { given } = WORDS[database.dialect];
+  const keysOf = (kind: Job["kind"]) => {
+    const rows = placed.filter((one) => one.job.kind === kind);
+    return JSON.stringify(
+      rows.map(({ key, job }) => [key.applicationId, key.chatNumber, job.number]),
+    );
+  };
+  const chats = await database.rows<StoredRow>(
+    em,
+    `SELECT c.application_id, 0 AS chat_number, c.number, c.create_time, c.request_id
+      FROM ${given} JOIN chats c
+      ON c.application_id = given.application_id AND c.number = given.value`,
+    [keysOf("chat")],
+  );
+  const messages = await database.rows<StoredRow>(
+    em,
+    `SELECT m.application_id, m.chat_number, m.number, m.create_time, m.request_id, m.body, m.author
+      FROM ${given} JOIN messages m ON m.application_id = given.application_id
+      AND m.chat_number = given.number AND m.number = given.value`,
+    [keysOf("message")],
+  );
+  return new Map([...chats, ...messages].map((row) => [nameOfStored(row), contentOf(row)]));
+}
+
+export function nameOfRow({ key, job }: Placed): string {
+  return `${key.applicationId}:${key.chatNumber}:${job.number}`;
+}
+
+function nameOfStored(row: StoredRow): string {
+  return `${row.application_id}:${row.chat_number}:${row.number}`;
+}
+
+function contentOf(row: StoredRow): Content {
+  const { create_time: time, body, author } = row;
+  // MySQL's driver gives times as text, in the session's UTC; SQLite keeps milliseconds.
+  const createMs = typeof time === "number" ? time : Date.parse(`${time.replace(" ", "T")}Z`);
+  const base = { createMs, requestId: row.request_id ?? undefined };
+  return body === undefined || author === undefined ? base : { ...base, body, author };
+}
+
+/** The name of the first thing in which two contents differ. */
+export function differenceOf(one: Content, other: Content): string | undefined {
+  if (one.body !== other.body) return "body";
+  if (one.author !== other.author) return "author";
+  if (one.createMs !== other.createMs) return "create time";
+  return one.requestId === other.requestId ? undefined : "request id";
+}
