@@ -5,7 +5,8 @@ import { createServer, type Server } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Account } from "./account.ts";
 
-/** A server gets this long to end by itself before it is killed. */
+/** A server that was told to end is killed after the first, and given up after the second. */
+const KILL_AFTER_MS = 30_000;
 const STOP_MAX_MS = 60_000;
 const LOCK_WAIT_MAX_MS = 300_000;
 const POLL_MS = 20;
@@ -72,11 +73,12 @@ export async function end(pidFile: string, signal: "SIGTERM" | "SIGKILL"): Promi
   const pid = runningPid(pidFile);
   if (pid === undefined) return false;
   process.kill(pid, signal);
-  const until = Date.now() + STOP_MAX_MS;
+  const begin = Date.now();
   let killed = signal === "SIGKILL";
   while (runningPid(pidFile) !== undefined) {
-    if (Date.now() > until && killed) throw new Error(`process ${pid} does not end`);
-    if (Date.now() > until - STOP_MAX_MS / 2 && !killed) {
+    const elapsed = Date.now() - begin;
+    if (elapsed > STOP_MAX_MS) throw new Error(`process ${pid} does not end`);
+    if (elapsed > KILL_AFTER_MS && !killed) {
       process.kill(pid, "SIGKILL");
       killed = true;
     }
