@@ -1,6 +1,8 @@
 import { randomUUID } from "node:crypto";
 import type { Application } from "../../gen/parley/v1/application.ts";
+import type { NumberRange } from "../../gen/parley/v1/state.ts";
 import type { ChatJob, MessageJob } from "../../src/core/jobs.ts";
+import type { NumberPage, Outcome } from "../../src/core/ports.ts";
 
 /** When everything in these tests was accepted, unless a test says otherwise. */
 export const CREATE_MS = Date.UTC(2025, 10, 24, 15, 32, 9, 87);
@@ -29,6 +31,19 @@ export function messageJob(
   const accepted = { createMs: CREATE_MS, requestId: undefined, epoch: 1, accept: number };
   const content = { body: `message ${number}`, author: "ada" };
   return { kind: "message", ...key, number, ...accepted, ...content, ...change };
+}
+
+export const ALL: NumberPage = {
+  after: 0,
+  before: Number.POSITIVE_INFINITY,
+  order: "asc",
+  limit: 1_001,
+};
+
+export const EVERYTHING: NumberRange = { firstNumber: 1, lastNumber: Number.MAX_SAFE_INTEGER };
+
+export function kinds(outcomes: Outcome[]): string[] {
+  return outcomes.map((outcome) => outcome.kind);
 }
 
 /** Whole numbers, both ends included. */

@@ -1,17 +1,15 @@
 import { randomUUID } from "node:crypto";
 import { expect } from "chai";
-import { State } from "../../gen/parley/v1/state.ts";
 import type { ChatKey, NumberPage, Store } from "../../src/core/ports.ts";
 import type { Shared } from "./databases.ts";
-import { CREATE_MS, chatJob, messageJob, newApplication, numbersFrom } from "./jobs.ts";
-
-const ALL: NumberPage = { after: 0, before: Number.POSITIVE_INFINITY, order: "asc", limit: 1_001 };
-const kinds = (outcomes: { kind: string }[]) => outcomes.map((outcome) => outcome.kind);
+import { ALL, CREATE_MS, chatJob, messageJob, newApplication, numbersFrom } from "./jobs.ts";
+import { jobsContract, type Place } from "./store-jobs.ts";
 
 /** What every Store does. `open` makes a fresh database; `missing` says why there is none. */
 export function storeContract(name: string, open: () => Promise<Shared>, missing?: string): void {
   const suite = missing === undefined ? describe : describe.skip;
   suite(`store: ${name}`, () => {
+    const at = {} as Place;
     let shared: Shared;
     let store: Store;
     let other: Store;
@@ -27,6 +25,7 @@ export function storeContract(name: string, open: () => Promise<Shared>, missing
       const { application } = await store.insertApplication(newApplication());
       token = application.token;
       key = { applicationToken: token, chatNumber: 1 };
+      Object.assign(at, { store, other, token, key });
     });
     after(() => shared?.close());
 
@@ -109,140 +108,7 @@ export function storeContract(name: string, open: () => Promise<Shared>, missing
       });
     });
 
-    describe("jobs", () => {
-      it("become rows, and rows read as they were sent", async () => {
-        const requestId = randomUUID();
-        const jobs = [chatJob(token, 1, { requestId }), messageJob(key, 1), messageJob(key, 2)];
-        expect(kinds(await store.insertJobs(jobs))).to.deep.equal(Array(3).fill("inserted"));
-        const createTime = new Date(CREATE_MS);
-        const state = State.STATE_PERSISTED;
-        expect(await store.findChat(key)).to.deep.equal({
-          applicationToken: token,
-          number: 1,
-          messagesCount: 0,
-          countTime: undefined,
-          createTime,
-          state,
-        });
-        expect(await store.listMessages(key, ALL)).to.deep.equal(
-          [1, 2].map((number) => ({
-            ...key,
-            number,
-            body: `message ${number}`,
-            author: "ada",
-            createTime,
-            state,
-          })),
-        );
-      });
-
-      it("may come again, alone, beside new ones, and twice in one batch", async () => {
-        const jobs = numbersFrom(1, 5).map((number) => messageJob(key, number));
-        expect(kinds(await store.insertJobs(jobs.slice(0, 3)))).to.not.include("present");
-        expect(kinds(await other.insertJobs(jobs))).to.deep.equal([
-          ...Array(3).fill("present"),
-          ...Array(2).fill("inserted"),
-        ]);
-        expect(kinds(await store.insertJobs([...jobs, messageJob(key, 6), messageJob(key, 6)])))
-          .to //
-          .deep.equal([...Array(5).fill("present"), "inserted", "present"]);
-        expect(await store.listMessages(key, ALL)).to.have.length(6);
-        expect(await store.insertJobs([])).to.deep.equal([]);
-      });
-
-      it("fail where another content has their number, and only they", async () => {
-        await store.insertJobs([chatJob(token, 1), messageJob(key, 1)]);
-        const requestId = randomUUID();
-        const outcomes = await store.insertJobs([
-          messageJob(key, 1, { body: "a secret" }),
-          messageJob(key, 1, { author: "bob" }),
-          messageJob(key, 1, { createMs: CREATE_MS + 1 }),
-          messageJob(key, 1, { requestId }),
-          chatJob(token, 1, { requestId }),
-          messageJob(key, 2),
-          messageJob(key, 2, { body: "a secret" }),
-        ]);
-        expect(kinds(outcomes)).to.deep.equal([...Array(5).fill("failed"), "inserted", "failed"]);
-        const messages = outcomes.map((one) => (one.kind === "failed" ? one.error.message : ""));
-        expect(messages.join()).to.not.include("secret");
-        expect(messages[0]).to.include("number 1").and.include("body");
-        expect(messages[1]).to.include("author");
-        expect(messages[2]).to.include("time");
-        expect(messages[4]).to.include("request id");
-        expect((await store.findMessages(key, [1]))[0]!.body).to.equal("message 1");
-      });
-
-      it("fail where their application does not exist, and only they", async () => {
-        const outcomes = await store.insertJobs([
-          chatJob(randomUUID(), 1),
-          messageJob(key, 1),
-          messageJob({ ...key, applicationToken: "no token at all, é" }, 2),
-        ]);
-        expect(kinds(outcomes)).to.deep.equal(["failed", "inserted", "failed"]);
-      });
-
-      it("fail where a value cannot be stored, and only they", async () => {
-        const bad = null as unknown as string;
-        const jobs = numbersFrom(1, 40).map((number) => messageJob(key, number));
-        jobs[3] = messageJob(key, 4, { author: bad });
-        jobs[38] = messageJob(key, 39, { body: bad });
-        const outcomes = kinds(await store.insertJobs([chatJob(token, 1), ...jobs]));
-        expect(outcomes.filter((kind) => kind === "inserted")).to.have.length(39);
-        expect(outcomes.indexOf("failed")).to.equal(4);
-        expect(outcomes.lastIndexOf("failed")).to.equal(39);
-        expect(await store.listMessages(key, ALL)).to.have.length(38);
-      });
-
-      it("keep bodies byte by byte", async () => {
-        const bodies = [
-          "😀👩‍👩‍👧‍👦 \u{1F1E9}\u{1F1EA}",
-          "\u200fשלום\u200e, \u202Eright\u202C",
-          "é",
-          "e\u0301",
-          "E",
-          "e",
-          "e ",
-          " \t\n\r trailing \n",
-          `it's "quoted" \\ back\\'slashed % _ ? ?? :name \x1a returning`,
-          "\uFEFFbom \u2028 \u2029",
-          "x".repeat(16 * 1024),
-          "\\'".repeat(8 * 1024),
-          "漢".repeat(5_461),
-        ];
-        const jobs = bodies.map((body, at) =>
-          messageJob(key, at + 1, { body, author: [...body].slice(0, 9).join("") }),
-        );
-        expect(kinds(await store.insertJobs(jobs))).to.not.include("failed");
-        const messages = await store.listMessages(key, ALL);
-        expect(messages.map((message) => message.body)).to.deep.equal(bodies);
-        expect(messages.map((one) => one.author)).to.deep.equal(jobs.map((one) => one.author));
-        expect(new Set(kinds(await store.insertJobs(jobs)))).to.deep.equal(new Set(["present"]));
-      });
-
-      it("take the largest batch of the largest bodies", async () => {
-        const body = "é'".repeat(5_461);
-        const jobs = numbersFrom(1, 256).map((number) => messageJob(key, number, { body }));
-        expect(new Set(kinds(await store.insertJobs(jobs)))).to.deep.equal(new Set(["inserted"]));
-      });
-
-      it("of overlapping batches at once become one row each", async () => {
-        const jobs = numbersFrom(1, 300).map((number) => messageJob(key, number));
-        const chats = numbersFrom(1, 50).map((number) => chatJob(token, number));
-        const batches = [0, 50, 100, 150].map((from) => jobs.slice(from, from + 150));
-        const outcomes = await Promise.all(
-          batches.map((batch, at) =>
-            (at % 2 === 0 ? store : other).insertJobs(
-              at < 2 ? [...batch, ...chats] : [...chats, ...batch.reverse()],
-            ),
-          ),
-        );
-        const all = outcomes.flatMap(kinds);
-        expect(all.filter((kind) => kind === "inserted")).to.have.length(350);
-        expect(all.filter((kind) => kind === "present")).to.have.length(800 - 350);
-        expect(await store.listMessages(key, ALL)).to.have.length(300);
-        expect(await store.listChats(token, ALL)).to.have.length(50);
-      });
-    });
+    jobsContract(at);
 
     describe("pages", () => {
       beforeEach(async () => {
