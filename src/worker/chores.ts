@@ -9,22 +9,23 @@ type Parts = Pick<Core, "intake" | "store" | "ledger" | "index">;
 /**
  * Copies the counters that changed into the rows, less their voids. Its cost grows with what
  * changed. A counter is forgotten only after its count is stored, so a sync that dies loses none;
- * one whose row is not written yet stays for the next sync. Returns how many counts were copied.
+ * one whose row is not written yet stays for the next sync, and so does one that changes again
+ * meanwhile, so that a sync ends under load. Returns how many counts were copied.
  */
 export async function syncCounts(parts: Parts, now: () => Date): Promise<number> {
-  let copied = 0;
+  const copied = new Set<string>();
   for (;;) {
     const counters = await parts.intake.changed(CHORE_ROWS_MAX);
-    if (counters.length === 0) return copied;
+    if (counters.every((counter) => copied.has(nameOf(counter)))) return copied.size;
     const values = await parts.intake.counts(counters);
     const given = counters.map((counter, at) => ({ counter, count: values[at] ?? 0 }));
     const voids = await parts.ledger.countVoids(given);
     const counts = given.map(({ counter, count }, at) => ({ counter, count: count - voids[at]! }));
     const missing = new Set((await parts.store.updateCounts(counts, now())).map(nameOf));
     const stored = counters.filter((counter) => !missing.has(nameOf(counter)));
-    if (stored.length === 0) return copied;
+    if (stored.length === 0) return copied.size;
     await parts.intake.forget(stored);
-    copied += stored.length;
+    for (const counter of stored) copied.add(nameOf(counter));
   }
 }
 
