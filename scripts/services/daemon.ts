@@ -62,7 +62,9 @@ function identify(pid: number): string | undefined {
     // The name in brackets may hold spaces; what follows it are state, parent and so on.
     const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
     const boot = readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
-    return fields[0] === "Z" ? undefined : `${pid} ${fields[19]} ${boot}`;
+    // A killed server is a zombie first, whose other threads still hold its port and its files.
+    const ended = fields[0] === "Z" && Number(fields[17]) <= 1;
+    return ended ? undefined : `${pid} ${fields[19]} ${boot}`;
   } catch {
     return undefined;
   }

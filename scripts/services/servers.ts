@@ -88,7 +88,8 @@ async function refuseTakenPorts(server: Server, place: Place): Promise<void> {
   for (const name of server.ports) {
     const port = place.ports[name];
     if (await isFree(port)) continue;
-    throw new Error(`port ${port} is in use by another program: set ${settingOf(name)}`);
+    throw new Error(`port ${port} is in use by another program: end that one, or start afresh
+elsewhere with \`services down --delete\` and ${settingOf(name)}`);
   }
 }
 
