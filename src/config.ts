@@ -100,6 +100,12 @@ export const settings = {
     schema: milliseconds.max(14_000),
     means: "how long calls and jobs in work may take to end when a process is told to stop",
   },
+  PARLEY_HEARTBEAT_FILE: {
+    default: "",
+    schema: z.string(),
+    means:
+      "file that a running process touches every five seconds, for health checks without a port",
+  },
   PARLEY_LOG_LEVEL: {
     default: "info",
     schema: z.enum(["trace", "debug", "info", "warn", "error", "fatal", "silent"]),

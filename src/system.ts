@@ -4,7 +4,7 @@ import type { Config } from "./config.ts";
 import { Numbering } from "./core/numbering.ts";
 import type { Stack } from "./core/ports.ts";
 import type { Logger } from "./log.ts";
-import type { Process } from "./process.ts";
+import { Heartbeat, type Process } from "./process.ts";
 import { openStack } from "./stacks/open.ts";
 import { Scheduler } from "./worker/scheduler.ts";
 import { Worker } from "./worker/worker.ts";
@@ -45,5 +45,7 @@ export async function openSystem(config: Config, which: Part[], log: Logger): Pr
     api = new Api({ core: { ...stack, numbering }, log }, { address, graceMs });
     processes.push(api);
   }
+  const heartbeat = config.PARLEY_HEARTBEAT_FILE;
+  if (heartbeat !== "") processes.push(new Heartbeat(heartbeat));
   return { stack, numbering, processes, api };
 }

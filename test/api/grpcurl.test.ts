@@ -23,7 +23,7 @@ describeStacks("grpcurl", (stack) => {
   before(async function () {
     this.timeout(300_000);
     const found = await findGrpcurl();
-    // `node scripts/go-tools.ts grpcurl` builds it; where everything is required it is built here.
+    // `npm run grpcurl` builds it; where everything is required it is built here.
     if (found === undefined) return this.skip();
     grpcurl = found;
     place = await freshPlace(stack);
