@@ -1,7 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { stat } from "node:fs/promises";
-import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
 import { credentials, type ServiceError, status } from "@grpc/grpc-js";
 import { SingleBar } from "cli-progress";
@@ -127,9 +126,8 @@ class Load {
   }
 
   async readAll(file: string): Promise<void> {
-    const lines = createInterface({ input: createReadStream(file), crlfDelay: Infinity });
     let number = 0;
-    for await (const text of lines) {
+    for await (const text of linesOf(file)) {
       number++;
       const bytes = Buffer.byteLength(text) + 1;
       if (text.trim() === "") this.bytes += bytes;
@@ -200,6 +198,20 @@ class Load {
       this.clients.messages.createMessage(request, done),
     );
   }
+}
+
+/**
+ * Lines end with LF, or CR LF, alone. (node:readline would also end them at U+2028 and U+2029, which
+ * may stand inside a string of JSON.)
+ */
+async function* linesOf(file: string): AsyncGenerator<string> {
+  let rest = "";
+  for await (const chunk of createReadStream(file, { encoding: "utf8" })) {
+    const lines = (rest + chunk).split("\n");
+    rest = lines.pop()!;
+    yield* lines;
+  }
+  if (rest !== "") yield rest;
 }
 
 async function createApplication(clients: Clients, options: ImportOptions): Promise<string> {

@@ -56,6 +56,15 @@ describeStacks("import", (stack) => {
     }
   });
 
+  it("takes every separator but a line feed as text", async () => {
+    const body = "one\u2028two\u2029three\u0085four";
+    const { result } = await load([`${JSON.stringify({ chat: 1, body })}\r`, ""]);
+    expect(result).to.deep.include({ messages: 1, badLines: 0 });
+    const { applicationToken } = result;
+    const { messages } = await parley.clients.listMessages({ applicationToken, chatNumber: 1 });
+    expect(messages[0]!.body).to.equal(body);
+  });
+
   it("reports a bad line with its number and why, and goes on with the rest", async () => {
     const { result, shown } = await load([
       '{"chat":1,"body":"good"}',

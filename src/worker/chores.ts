@@ -13,19 +13,20 @@ type Parts = Pick<Core, "intake" | "store" | "ledger" | "index">;
  * meanwhile, so that a sync ends under load. Returns how many counts were copied.
  */
 export async function syncCounts(parts: Parts, now: () => Date): Promise<number> {
-  const copied = new Set<string>();
+  const told = new Set<string>();
+  let copied = 0;
   for (;;) {
     const counters = await parts.intake.changed(CHORE_ROWS_MAX);
-    if (counters.every((counter) => copied.has(nameOf(counter)))) return copied.size;
+    if (counters.every((counter) => told.has(nameOf(counter)))) return copied;
+    for (const counter of counters) told.add(nameOf(counter));
     const values = await parts.intake.counts(counters);
     const given = counters.map((counter, at) => ({ counter, count: values[at] ?? 0 }));
     const voids = await parts.ledger.countVoids(given);
     const counts = given.map(({ counter, count }, at) => ({ counter, count: count - voids[at]! }));
     const missing = new Set((await parts.store.updateCounts(counts, now())).map(nameOf));
     const stored = counters.filter((counter) => !missing.has(nameOf(counter)));
-    if (stored.length === 0) return copied.size;
     await parts.intake.forget(stored);
-    for (const counter of stored) copied.add(nameOf(counter));
+    copied += stored.length;
   }
 }
 

@@ -21,6 +21,7 @@ export interface WorkerOptions {
 /** Takes jobs, gathers them into batches and applies them. Any number of workers may run. */
 export class Worker implements Process {
   private readonly queue: JobQueue;
+  private readonly index: SearchIndex;
   private readonly options: WorkerOptions;
   private readonly log: Logger;
   private readonly stopping = new AbortController();
@@ -31,6 +32,7 @@ export class Worker implements Process {
     options: WorkerOptions,
   ) {
     this.queue = parts.queue;
+    this.index = parts.index;
     this.log = parts.log;
     this.options = options;
     const applier = new Applier({ ...parts, stopped: this.stopping.signal });
@@ -39,6 +41,10 @@ export class Worker implements Process {
   }
 
   async start(): Promise<void> {
+    // Makes the index where there is none; what it lacks until then is noted as gaps.
+    await this.index.identity().catch((error: unknown) => {
+      this.log.warn({ err: error }, "the search index is away");
+    });
     this.queue.process(this.options.concurrency, (delivery) => this.handle(delivery));
   }
 

@@ -127,17 +127,19 @@ describeStacks("applications", (stack) => {
   it("says NOT_FOUND for a token that nobody has", async () => {
     const applicationToken = randomUUID();
     for (const call of [
-      parley.clients.getApplication({ applicationToken }),
-      parley.clients.updateApplication({ application: { token: applicationToken, name: "x" } }),
-      parley.clients.createChat({ applicationToken }),
-      parley.clients.listChats({ applicationToken }),
-      parley.clients.getChat({ applicationToken, number: 1 }),
-      parley.clients.createMessage({ applicationToken, chatNumber: 1, message: { body: "x" } }),
-      parley.clients.listMessages({ applicationToken, chatNumber: 1 }),
-      parley.clients.getMessage({ applicationToken, chatNumber: 1, number: 1 }),
-      parley.clients.searchMessages({ applicationToken, chatNumber: 1, query: "x" }),
+      () => parley.clients.getApplication({ applicationToken }),
+      () =>
+        parley.clients.updateApplication({ application: { token: applicationToken, name: "x" } }),
+      () => parley.clients.createChat({ applicationToken }),
+      () => parley.clients.listChats({ applicationToken }),
+      () => parley.clients.getChat({ applicationToken, number: 1 }),
+      () =>
+        parley.clients.createMessage({ applicationToken, chatNumber: 1, message: { body: "x" } }),
+      () => parley.clients.listMessages({ applicationToken, chatNumber: 1 }),
+      () => parley.clients.getMessage({ applicationToken, chatNumber: 1, number: 1 }),
+      () => parley.clients.searchMessages({ applicationToken, chatNumber: 1, query: "x" }),
     ]) {
-      const refusal = await refusalOf(call);
+      const refusal = await refusalOf(call());
       expect(refusal.code).to.equal(status.NOT_FOUND);
       expect(refusal.reason).to.equal("APPLICATION_NOT_FOUND");
     }

@@ -37,85 +37,101 @@ describe("bounds of requests", () => {
 
   it("names the field and the bound for everything outside it", async () => {
     const { clients } = parley;
-    const cases: [Promise<unknown>, string, RegExp][] = [
-      [clients.createApplication({ application: { name: "" } }), "application.name", /1 to 255/],
+    const cases: [() => Promise<unknown>, string, RegExp][] = [
       [
-        clients.createApplication({ application: { name: "x".repeat(256) } }),
-        "application.name",
-        /255/,
-      ],
-      [
-        clients.createApplication({ application: { name: "😀".repeat(256) } }),
-        "application.name",
-        /255/,
-      ],
-      [clients.createApplication({ application: { name: "a\0b" } }), "application.name", /NUL/],
-      [clients.createApplication({}), "application", /there/],
-      [
-        clients.createApplication({ application: { name: "x" }, requestId: "7" }),
-        "request_id",
-        /UUID/,
-      ],
-      [clients.getApplication({ applicationToken: "nope" }), "application_token", /UUID/],
-      [
-        clients.getApplication({ applicationToken: randomUUID().toUpperCase() }),
-        "application_token",
-        /lower-case/,
-      ],
-      [clients.listApplications({ pageSize: -1 }), "page_size", /0/],
-      [clients.listApplications({ pageToken: "x".repeat(2_000) }), "page_token", /1024/],
-      [clients.updateApplication({}), "application", /there/],
-      [
-        clients.updateApplication({ application: { token: key.applicationToken, name: "" } }),
+        () => clients.createApplication({ application: { name: "" } }),
         "application.name",
         /1 to 255/,
       ],
       [
-        clients.createChat({ applicationToken: key.applicationToken, waitFor: 4 }),
+        () => clients.createApplication({ application: { name: "x".repeat(256) } }),
+        "application.name",
+        /255/,
+      ],
+      [
+        () => clients.createApplication({ application: { name: "😀".repeat(256) } }),
+        "application.name",
+        /255/,
+      ],
+      [
+        () => clients.createApplication({ application: { name: "a\0b" } }),
+        "application.name",
+        /NUL/,
+      ],
+      [() => clients.createApplication({}), "application", /there/],
+      [
+        () => clients.createApplication({ application: { name: "x" }, requestId: "7" }),
+        "request_id",
+        /UUID/,
+      ],
+      [() => clients.getApplication({ applicationToken: "nope" }), "application_token", /UUID/],
+      [
+        () => clients.getApplication({ applicationToken: randomUUID().toUpperCase() }),
+        "application_token",
+        /lower-case/,
+      ],
+      [() => clients.listApplications({ pageSize: -1 }), "page_size", /0/],
+      [() => clients.listApplications({ pageToken: "x".repeat(2_000) }), "page_token", /1024/],
+      [() => clients.updateApplication({}), "application", /there/],
+      [
+        () => clients.updateApplication({ application: { token: key.applicationToken, name: "" } }),
+        "application.name",
+        /1 to 255/,
+      ],
+      [
+        () => clients.createChat({ applicationToken: key.applicationToken, waitFor: 4 }),
         "wait_for",
         /STATE_/,
       ],
       [
-        clients.createChat({ applicationToken: key.applicationToken, waitFor: 99 as 0 }),
+        () => clients.createChat({ applicationToken: key.applicationToken, waitFor: 99 as 0 }),
         "wait_for",
         /STATE_/,
       ],
-      [clients.getChat({ applicationToken: key.applicationToken, number: 0 }), "number", /1 to/],
-      [clients.getChat({ applicationToken: key.applicationToken, number: -1 }), "number", /1 to/],
-      [clients.createMessage({ ...key }), "message", /there/],
       [
-        clients.createMessage({ ...key, message: { body: "" } }),
+        () => clients.getChat({ applicationToken: key.applicationToken, number: 0 }),
+        "number",
+        /1 to/,
+      ],
+      [
+        () => clients.getChat({ applicationToken: key.applicationToken, number: -1 }),
+        "number",
+        /1 to/,
+      ],
+      [() => clients.createMessage({ ...key }), "message", /there/],
+      [
+        () => clients.createMessage({ ...key, message: { body: "" } }),
         "message.body",
         /1 to 16384 bytes/,
       ],
-      [clients.createMessage({ ...key, message: { body: "a\0" } }), "message.body", /NUL/],
+      [() => clients.createMessage({ ...key, message: { body: "a\0" } }), "message.body", /NUL/],
       [
-        clients.createMessage({ ...key, message: { body: "x".repeat(16_385) } }),
+        () => clients.createMessage({ ...key, message: { body: "x".repeat(16_385) } }),
         "message.body",
         /16384/,
       ],
       [
-        clients.createMessage({ ...key, message: { body: "é".repeat(8_193) } }),
+        () => clients.createMessage({ ...key, message: { body: "é".repeat(8_193) } }),
         "message.body",
         /16384/,
       ],
       [
-        clients.createMessage({ ...key, message: { body: "x", author: "a".repeat(256) } }),
+        () => clients.createMessage({ ...key, message: { body: "x", author: "a".repeat(256) } }),
         "message.author",
         /255/,
       ],
       [
-        clients.createMessage({ ...key, chatNumber: 0, message: { body: "x" } }),
+        () => clients.createMessage({ ...key, chatNumber: 0, message: { body: "x" } }),
         "chat_number",
         /1 to/,
       ],
-      [clients.listMessages({ ...key, orderBy: "body" }), "order_by", /number desc/],
-      [clients.listMessages({ ...key, afterNumber: -5 }), "after_number", /0/],
-      [clients.searchMessages({ ...key, query: "" }), "query", /1 to 256/],
-      [clients.searchMessages({ ...key, query: "x".repeat(257) }), "query", /256/],
-      [clients.searchMessages({ ...key, query: " \u0301 " }), "query", /at least one/],
+      [() => clients.listMessages({ ...key, orderBy: "body" }), "order_by", /number desc/],
+      [() => clients.listMessages({ ...key, afterNumber: -5 }), "after_number", /0/],
+      [() => clients.searchMessages({ ...key, query: "" }), "query", /1 to 256/],
+      [() => clients.searchMessages({ ...key, query: "x".repeat(257) }), "query", /256/],
+      [() => clients.searchMessages({ ...key, query: " \u0301 " }), "query", /at least one/],
     ];
-    for (const [call, field, bound] of cases) expectInvalid(await refusalOf(call), field, bound);
+    for (const [call, field, bound] of cases) expectInvalid(await refusalOf(call()), field, bound);
     const { messages } = await parley.clients.listMessages(key);
     expect(messages).to.deep.equal([]);
   });

@@ -109,13 +109,14 @@ describeStacks("chats", (stack) => {
   it("says CHAT_NOT_FOUND for a number that was not given", async () => {
     await parley.clients.createChat({ applicationToken });
     for (const call of [
-      parley.clients.getChat({ applicationToken, number: 2 }),
-      parley.clients.createMessage({ applicationToken, chatNumber: 2, message: { body: "x" } }),
-      parley.clients.listMessages({ applicationToken, chatNumber: 2 }),
-      parley.clients.getMessage({ applicationToken, chatNumber: 2, number: 1 }),
-      parley.clients.searchMessages({ applicationToken, chatNumber: 2, query: "x" }),
+      () => parley.clients.getChat({ applicationToken, number: 2 }),
+      () =>
+        parley.clients.createMessage({ applicationToken, chatNumber: 2, message: { body: "x" } }),
+      () => parley.clients.listMessages({ applicationToken, chatNumber: 2 }),
+      () => parley.clients.getMessage({ applicationToken, chatNumber: 2, number: 1 }),
+      () => parley.clients.searchMessages({ applicationToken, chatNumber: 2, query: "x" }),
     ]) {
-      const refusal = await refusalOf(call);
+      const refusal = await refusalOf(call());
       expect(refusal.code).to.equal(status.NOT_FOUND);
       expect(refusal.reason).to.equal("CHAT_NOT_FOUND");
     }

@@ -1,0 +1,61 @@
+import type { Config } from "../config.ts";
+import type { Stack } from "../core/ports.ts";
+import { openElastic } from "./elastic/client.ts";
+import { ElasticSearchIndex } from "./elastic/search-index.ts";
+import type { OpenOptions } from "./open.ts";
+import { RedisIntake } from "./redis/intake.ts";
+import { RedisLease } from "./redis/lease.ts";
+import { BeeQueue } from "./redis/queue.ts";
+import { SqlLedger } from "./sql/ledger.ts";
+import { migrate, pendingMigrations } from "./sql/migrate.ts";
+import { type Orm, openMysqlOrm } from "./sql/orm.ts";
+import { SqlStore } from "./sql/store.ts";
+
+/** MySQL or MariaDB, Redis and Elasticsearch. Only the database must be there at the start. */
+export async function openProduction(config: Config, options: OpenOptions): Promise<Stack> {
+  const { processId } = options;
+  const orm = await openDatabase(config);
+  try {
+    const pending = await pendingMigrations(orm);
+    if (pending.length > 0) {
+      throw new Error(`the database lacks ${pending.join(", ")}: run npm run migrate`);
+    }
+  } catch (error) {
+    await orm.mikro.close();
+    throw error;
+  }
+  const redis = { url: config.PARLEY_REDIS_URL };
+  const intake = new RedisIntake({
+    ...redis,
+    requestIdTtlMs: config.PARLEY_REQUEST_ID_TTL * 1_000,
+    backlogMax: config.PARLEY_BACKLOG_MAX,
+  });
+  const queue = new BeeQueue(redis);
+  const lease = new RedisLease(redis);
+  const client = openElastic(config.PARLEY_ELASTICSEARCH_URL);
+  return {
+    name: "production",
+    intake,
+    queue,
+    store: new SqlStore({ orm, processId }),
+    ledger: new SqlLedger({ orm }),
+    index: new ElasticSearchIndex(client, config.PARLEY_ELASTICSEARCH_INDEX),
+    lease,
+    stop: async () => {
+      await Promise.all([intake.stop(), lease.stop(), client.close(), orm.mikro.close()]);
+    },
+  };
+}
+
+export async function migrateProduction(config: Config): Promise<string[]> {
+  const orm = await openDatabase(config);
+  try {
+    return await migrate(orm);
+  } finally {
+    await orm.mikro.close();
+  }
+}
+
+function openDatabase(config: Config): Promise<Orm> {
+  return openMysqlOrm({ url: config.PARLEY_MYSQL_URL, poolMax: config.PARLEY_MYSQL_POOL_MAX });
+}
