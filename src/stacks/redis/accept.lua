@@ -1,0 +1,86 @@
+--[[
+Gives the next number of a counter and leaves its job, or says why not.
+
+KEYS  1 counter            2 parley:ledger         3 parley:ceilings
+      4 parley:dirty       5 bq:parley:jobs        6 bq:parley:waiting
+      and, by names made here: parley:requests:<slice>, and the counter of a new chat
+ARGV  1 epoch              2 accepts that the caller has seen
+      3 backlog bound      4 request ids that weigh as one job
+      5 prefix of the requests' hashes             6 time that a request id is kept, in ms
+      7 field of the request id, '' for none       8 digest of its content
+      9 time of the call, in base 36              10 prefix of the job's id
+     11 job up to its number                      12 job after its running number
+     13 prefix of the new chat's counter, '' for a message
+
+Result, an array; numbers are digits:
+  'accepted', number, running number, numbers left     'replayed', 'number time'
+  'reused'   'distrusted'   'full'                     'unseeded', 1 where the key is known
+  'exhausted', ceiling
+
+Risky:
+- Everything is looked at before the first write, and the first write is one that a Redis without
+  memory refuses. So the writes happen all or not at all.
+- Lua's `..` rounds numbers to 14 digits, and ioredis misreads integers near 2^53: hence the
+  formats, in the reply too.
+- A ceiling without its counter is a counter that was deleted: its numbers must not come again.
+- A new chat's counter that is there already is left as it is. It has no ceiling that holds, so the
+  first message seeds it.
+]]
+local ledger = redis.call('HMGET', KEYS[2], 'epoch', 'accepts')
+if ledger[1] ~= ARGV[1] or tonumber(ledger[2]) < tonumber(ARGV[2]) then
+  return { 'distrusted' }
+end
+
+local time = redis.call('TIME')
+local ttl = tonumber(ARGV[6])
+local slice = math.floor((tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)) / ttl)
+local current = ARGV[5] .. string.format('%.0f', slice)
+local previous = ARGV[5] .. string.format('%.0f', slice - 1)
+if ARGV[7] ~= '' then
+  local given = redis.call('HGET', current, ARGV[7]) or redis.call('HGET', previous, ARGV[7])
+  if given then
+    local digest = ARGV[8] .. ' '
+    if string.sub(given, 1, #digest) ~= digest then
+      return { 'reused' }
+    end
+    return { 'replayed', string.sub(given, #digest + 1) }
+  end
+end
+
+local ids = redis.call('HLEN', current) + redis.call('HLEN', previous)
+local backlog = redis.call('HLEN', KEYS[5]) + math.floor(ids / tonumber(ARGV[4]))
+if backlog >= tonumber(ARGV[3]) then
+  return { 'full' }
+end
+
+local value = redis.call('GET', KEYS[1])
+local ceiling = redis.call('HGET', KEYS[3], KEYS[1])
+if not value or not ceiling then
+  return { 'unseeded', (value or ceiling) and 1 or 0 }
+end
+local number = tonumber(value) + 1
+ceiling = tonumber(ceiling)
+if number > ceiling then
+  return { 'exhausted', string.format('%.0f', ceiling) }
+end
+local digits = string.format('%.0f', number)
+local id = ARGV[10] .. digits
+if redis.call('HEXISTS', KEYS[5], id) == 1 then
+  return redis.error_reply('PARLEY a job has number ' .. digits .. ' of ' .. KEYS[1] .. ' already')
+end
+
+redis.call('INCR', KEYS[1])
+local accept = redis.call('HINCRBY', KEYS[2], 'accepts', 1)
+local running = string.format('%.0f', accept)
+redis.call('HSET', KEYS[5], id,
+  ARGV[11] .. digits .. ',"epoch":' .. ARGV[1] .. ',"accept":' .. running .. ARGV[12])
+redis.call('LPUSH', KEYS[6], id)
+redis.call('HSET', KEYS[4], KEYS[1], ARGV[1] .. ':' .. running)
+if ARGV[13] ~= '' then
+  redis.call('SETNX', ARGV[13] .. digits, '0')
+end
+if ARGV[7] ~= '' then
+  redis.call('HSET', current, ARGV[7], ARGV[8] .. ' ' .. digits .. ' ' .. ARGV[9])
+  redis.call('PEXPIREAT', current, string.format('%.0f', (slice + 2) * ttl))
+end
+return { 'accepted', digits, running, string.format('%.0f', ceiling - number) }

@@ -1,0 +1,204 @@
+import { decodeJob } from "../../core/jobs.ts";
+import { REQUEST_IDS_PER_JOB } from "../../core/limits.ts";
+import type { Acceptance, AcceptRequest, Counter, Inspection, Intake } from "../../core/ports.ts";
+import { counterKeyOf, counterOfKey, requestFieldOf, Told } from "../counters.ts";
+import { RedisConnection, unavailable } from "./connection.ts";
+import { parseJob, wrapDraft } from "./job.ts";
+import { CEILINGS, DIRTY, JOBS, LEDGER, REQUESTS_PREFIX, WAITING } from "./keys.ts";
+import type { ScriptedRedis } from "./scripts.ts";
+
+export interface RedisIntakeOptions {
+  url: string;
+  /** How long a request id is remembered at least; at most twice as long. */
+  requestIdTtlMs: number;
+  /** Jobs from which on nothing is accepted. */
+  backlogMax: number;
+}
+
+/** Counters, jobs and request ids in Redis; one script is the atomic step. */
+export class RedisIntake implements Intake {
+  private readonly options: RedisIntakeOptions;
+  private readonly connection: RedisConnection;
+  private readonly told = new Told();
+
+  constructor(options: RedisIntakeOptions) {
+    this.options = options;
+    this.connection = new RedisConnection(options.url);
+  }
+
+  stop(): void {
+    this.connection.stop();
+  }
+
+  inspect(): Promise<Inspection> {
+    return this.connection.use(async (redis, connection) => {
+      const [[epoch, accepts], server, replication, durable] = await Promise.all([
+        redis.hmget(LEDGER, "epoch", "accepts"),
+        redis.info("server"),
+        redis.info("replication"),
+        fsyncsAlways(redis),
+      ]);
+      const alone =
+        infoOf(replication, "role") === "master" && infoOf(replication, "connected_slaves") === "0";
+      return {
+        connection,
+        runId: infoOf(server, "run_id"),
+        epoch: Number(epoch ?? 0),
+        accepts: Number(accepts ?? 0),
+        durable: durable && alone,
+      };
+    });
+  }
+
+  async install({ connection, epoch }: { connection: number; epoch: number }): Promise<boolean> {
+    const redis = this.connection.clientOf(connection);
+    if (redis === undefined) return false;
+    const installed = await redis.install(LEDGER, CEILINGS, epoch).catch(rethrow);
+    return installed === 1;
+  }
+
+  async accept(request: AcceptRequest): Promise<Acceptance> {
+    const redis = this.connection.clientOf(request.connection);
+    if (redis === undefined) return { kind: "distrusted" };
+    const { requestIdTtlMs, backlogMax } = this.options;
+    const { applicationToken, chatNumber } = request.counter;
+    const key = counterKeyOf(request.counter);
+    const draft = wrapDraft(request);
+    const reply = await redis
+      .accept(
+        key,
+        LEDGER,
+        CEILINGS,
+        DIRTY,
+        JOBS,
+        WAITING,
+        request.epoch,
+        request.seen,
+        backlogMax,
+        REQUEST_IDS_PER_JOB,
+        REQUESTS_PREFIX,
+        requestIdTtlMs,
+        request.request === undefined ? "" : requestFieldOf(key, request.request.id),
+        request.request?.digest ?? "",
+        request.createMs.toString(36),
+        chatNumber === undefined ? `${applicationToken}:` : `${applicationToken}:${chatNumber}:`,
+        draft.head,
+        draft.tail,
+        chatNumber === undefined ? `${key}-` : "",
+      )
+      .catch(rethrow);
+    return acceptanceOf(reply as [string, ...unknown[]]);
+  }
+
+  async grant(grant: {
+    connection: number;
+    epoch: number;
+    counter: Counter;
+    start?: number;
+    ceiling: number;
+  }): Promise<boolean> {
+    const redis = this.connection.clientOf(grant.connection);
+    if (redis === undefined) return false;
+    const { epoch, ceiling, start } = grant;
+    const keys = [counterKeyOf(grant.counter), LEDGER, CEILINGS, DIRTY];
+    const granted = await redis.grant(...keys, epoch, ceiling, start ?? "").catch(rethrow);
+    return granted === 1;
+  }
+
+  async counts(counters: Counter[]): Promise<(number | undefined)[]> {
+    if (counters.length === 0) return [];
+    const values = await this.connection.use((redis) => redis.mget(counters.map(counterKeyOf)));
+    return values.map((value) => (value === null ? undefined : Number(value)));
+  }
+
+  async find(jobIds: string[]): ReturnType<Intake["find"]> {
+    if (jobIds.length === 0) return [];
+    const found = await this.connection.use((redis) => redis.hmget(JOBS, ...jobIds));
+    return found.map((json) => {
+      if (json === null) return undefined;
+      const { data, status } = parseJob(json);
+      return { job: decodeJob(data), parked: status === "failed" };
+    });
+  }
+
+  /** Drawn at random, so that counters which cannot be copied yet do not hide the others. */
+  async changed(limit: number): Promise<Counter[]> {
+    const pairs = await this.connection.use((redis) =>
+      redis.hrandfield(DIRTY, limit, "WITHVALUES"),
+    );
+    const counters: Counter[] = [];
+    for (let at = 0; at < pairs.length; at += 2) {
+      const key = pairs[at] as string;
+      this.told.note(key, pairs[at + 1] as string);
+      counters.push(counterOfKey(key));
+    }
+    return counters;
+  }
+
+  async forget(counters: Counter[]): Promise<void> {
+    const pairs = counters.flatMap((counter) => {
+      const key = counterKeyOf(counter);
+      const change = this.told.take(key);
+      return change === undefined ? [] : [key, change];
+    });
+    if (pairs.length === 0) return;
+    await this.connection.use((redis) => redis.forget(DIRTY, ...pairs));
+  }
+
+  backlog(): Promise<{ jobs: number; requestIds: number }> {
+    return this.connection.use(async (redis) => {
+      const [seconds, microseconds] = await redis.time();
+      const ms = Number(seconds) * 1_000 + Math.floor(Number(microseconds) / 1_000);
+      const slice = Math.floor(ms / this.options.requestIdTtlMs);
+      const [jobs, current, previous] = await Promise.all([
+        redis.hlen(JOBS),
+        redis.hlen(`${REQUESTS_PREFIX}${slice}`),
+        redis.hlen(`${REQUESTS_PREFIX}${slice - 1}`),
+      ]);
+      return { jobs, requestIds: current + previous };
+    });
+  }
+}
+
+/** The reply of accept.lua, see there. */
+function acceptanceOf(reply: [string, ...unknown[]]): Acceptance {
+  const [kind, first, second, third] = reply;
+  switch (kind) {
+    case "accepted":
+      return { kind, number: Number(first), accept: Number(second), left: Number(third) };
+    case "replayed": {
+      const [number, time] = (first as string).split(" ");
+      return { kind, number: Number(number), createMs: Number.parseInt(time!, 36) };
+    }
+    case "unseeded":
+      return { kind, known: first === 1 };
+    case "exhausted":
+      return { kind, ceiling: Number(first) };
+    case "reused":
+    case "distrusted":
+    case "full":
+      return { kind };
+    default:
+      throw new Error(`accept.lua replied ${kind}`);
+  }
+}
+
+/** False also where Redis does not let us ask, as hosted ones do not. */
+async function fsyncsAlways(redis: ScriptedRedis): Promise<boolean> {
+  let pairs: unknown[] = [];
+  try {
+    pairs = (await redis.config("GET", "append*")) as unknown[];
+  } catch (error) {
+    if (!/^(NOPERM|ERR)/.test((error as Error).message)) throw error;
+  }
+  const is = (name: string, value: string) => pairs[pairs.indexOf(name) + 1] === value;
+  return is("appendonly", "yes") && is("appendfsync", "always");
+}
+
+function infoOf(info: string, name: string): string {
+  return new RegExp(`^${name}:(.*?)\r?$`, "m").exec(info)?.[1] ?? "";
+}
+
+function rethrow(error: unknown): never {
+  throw unavailable(error);
+}

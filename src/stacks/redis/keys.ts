@@ -1,0 +1,27 @@
+// Every name in Redis but the counters' own, which stand in ../counters.ts.
+
+/** Ours. A hash: `epoch`, and `accepts`, the running number of its last accept. */
+export const LEDGER = "parley:ledger";
+/** A hash: the counter's key and its ceiling, all of the epoch that LEDGER names. */
+export const CEILINGS = "parley:ceilings";
+/** A hash: the counter's key and its last change, until that change was copied into the rows. */
+export const DIRTY = "parley:dirty";
+/** Hashes of request ids, `<prefix><slice of time>`; each vanishes as a whole. */
+export const REQUESTS_PREFIX = "parley:requests:";
+/** Leases, `<prefix><name>`. */
+export const LEASE_PREFIX = "parley:lease:";
+
+/** Bee-Queue makes the names of its keys from these two. */
+export const QUEUE_PREFIX = "bq";
+export const QUEUE_NAME = "parley";
+
+/** A hash: the job's id and its JSON, as long as the job is neither done nor dropped. */
+export const JOBS = beeKey("jobs");
+/** Lists of job ids, and the set of those that are out of tries. */
+export const WAITING = beeKey("waiting");
+export const ACTIVE = beeKey("active");
+export const FAILED = beeKey("failed");
+
+function beeKey(name: string): string {
+  return `${QUEUE_PREFIX}:${QUEUE_NAME}:${name}`;
+}

@@ -1,0 +1,18 @@
+import { readFileSync } from "node:fs";
+import type { Redis } from "ioredis";
+
+const read = (name: string) => readFileSync(new URL(`./${name}.lua`, import.meta.url), "utf8");
+
+/** The scripts, for ioredis to define: it sends a body once a connection, and again where lost. */
+export const scripts = {
+  accept: { lua: read("accept"), numberOfKeys: 6 },
+  install: { lua: read("install"), numberOfKeys: 2 },
+  grant: { lua: read("grant"), numberOfKeys: 4 },
+  forget: { lua: read("forget"), numberOfKeys: 1 },
+  requeue: { lua: read("requeue"), numberOfKeys: 3 },
+};
+
+type Run = (...keysAndArguments: (string | number | Buffer)[]) => Promise<unknown>;
+
+/** A client as ioredis makes it of the scripts above. */
+export type ScriptedRedis = Redis & Record<keyof typeof scripts, Run>;

@@ -1,0 +1,168 @@
+import { randomUUID } from "node:crypto";
+import { completeDraft, decodeJob, jobIdOf } from "../../core/jobs.ts";
+import { REQUEST_IDS_PER_JOB } from "../../core/limits.ts";
+import type { Acceptance, AcceptRequest, Counter, Inspection, Intake } from "../../core/ports.ts";
+import { counterKeyOf, counterOfKey, requestFieldOf, Told } from "../counters.ts";
+import type { IntakeDb } from "./intake-db.ts";
+import { prepareIntake } from "./intake-statements.ts";
+
+export interface SqliteIntakeOptions {
+  db: IntakeDb;
+  /** How long a request id is remembered at least; at most twice as long. */
+  requestIdTtlMs: number;
+  /** Jobs from which on nothing is accepted. */
+  backlogMax: number;
+  now?: () => number;
+}
+
+/** A file is opened once by a process, so there is one connection for as long as it runs. */
+const CONNECTION = 1;
+
+/** Request ids of slices gone by that one accept takes away. */
+const EXPIRED_MAX = 500;
+
+/** Counters, jobs and request ids in SQLite; one transaction is the atomic step. */
+export class SqliteIntake implements Intake {
+  private readonly options: Required<SqliteIntakeOptions>;
+  private readonly db: IntakeDb;
+  private readonly sql: ReturnType<typeof prepareIntake>;
+  private readonly runId = randomUUID();
+  private readonly told = new Told();
+  /** Where `changed` goes on, so that counters which cannot be copied yet do not hide the rest. */
+  private changedAfter = "";
+
+  constructor(options: SqliteIntakeOptions) {
+    this.options = { now: Date.now, ...options };
+    this.db = options.db;
+    this.sql = prepareIntake(options.db);
+  }
+
+  async inspect(): Promise<Inspection> {
+    const { epoch, accepts } = this.db.read(() => this.sql.ledger());
+    return { connection: CONNECTION, runId: this.runId, epoch, accepts, durable: true };
+  }
+
+  async install({ connection, epoch }: { connection: number; epoch: number }): Promise<boolean> {
+    if (connection !== CONNECTION) return false;
+    return this.db.write(() => this.sql.install(epoch));
+  }
+
+  async accept(request: AcceptRequest): Promise<Acceptance> {
+    if (request.connection !== CONNECTION) return { kind: "distrusted" };
+    return this.db.write(() => this.acceptNow(request));
+  }
+
+  async grant(grant: {
+    connection: number;
+    epoch: number;
+    counter: Counter;
+    start?: number;
+    ceiling: number;
+  }): Promise<boolean> {
+    if (grant.connection !== CONNECTION) return false;
+    const { epoch, start, ceiling } = grant;
+    const key = counterKeyOf(grant.counter);
+    return this.db.write(() => {
+      if (this.sql.ledger().epoch !== epoch) return false;
+      if (start === undefined) this.sql.raise({ key, epoch, ceiling });
+      else if (this.sql.counter(key)?.ceiling_epoch !== epoch) {
+        this.sql.seed({ key, epoch, start, ceiling });
+      }
+      return true;
+    });
+  }
+
+  async counts(counters: Counter[]): Promise<(number | undefined)[]> {
+    return this.db.read(() => counters.map((one) => this.sql.counter(counterKeyOf(one))?.value));
+  }
+
+  async find(jobIds: string[]): ReturnType<Intake["find"]> {
+    const rows = this.db.read(() => jobIds.map((id) => this.sql.job(id)));
+    return rows.map((row) => row && { job: decodeJob(row.data), parked: row.parked === 1 });
+  }
+
+  async changed(limit: number): Promise<Counter[]> {
+    const rows = this.db.read(() => {
+      const later = this.sql.changed({ after: this.changedAfter, upTo: MAX_KEY, limit });
+      const rest = limit - later.length;
+      if (rest === 0 || this.changedAfter === "") return later;
+      return [...later, ...this.sql.changed({ after: "", upTo: this.changedAfter, limit: rest })];
+    });
+    this.changedAfter = rows.length < limit ? "" : rows[rows.length - 1]!.key;
+    return rows.map(({ key, changed }) => {
+      this.told.note(key, changed);
+      return counterOfKey(key);
+    });
+  }
+
+  async forget(counters: Counter[]): Promise<void> {
+    await this.db.write(() => {
+      for (const key of counters.map(counterKeyOf)) {
+        const change = this.told.take(key);
+        if (change !== undefined) this.sql.forget(key, change);
+      }
+    });
+  }
+
+  async backlog(): Promise<{ jobs: number; requestIds: number }> {
+    return this.db.read(() => ({
+      jobs: this.sql.ledger().jobs,
+      requestIds: this.sql.requestIds(this.slice()),
+    }));
+  }
+
+  /** The same steps in the same order as redis/accept.lua. */
+  private acceptNow(request: AcceptRequest): Acceptance {
+    const ledger = this.sql.ledger();
+    if (ledger.epoch !== request.epoch || ledger.accepts < request.seen) {
+      return { kind: "distrusted" };
+    }
+    const key = counterKeyOf(request.counter);
+    const slice = this.slice();
+    const field = request.request && requestFieldOf(key, request.request.id);
+    const given = field && this.sql.request(slice, field);
+    if (given !== undefined) {
+      if (given.digest !== request.request?.digest) return { kind: "reused" };
+      return { kind: "replayed", number: given.number, createMs: given.create_ms };
+    }
+    const ids = Math.floor(this.sql.requestIds(slice) / REQUEST_IDS_PER_JOB);
+    if (ledger.jobs + ids >= this.options.backlogMax) return { kind: "full" };
+    const counter = this.sql.counter(key);
+    if (counter?.ceiling_epoch !== ledger.epoch) {
+      return { kind: "unseeded", known: counter !== undefined };
+    }
+    const ceiling = counter.ceiling!;
+    const number = counter.value + 1;
+    if (number > ceiling) return { kind: "exhausted", ceiling };
+    const accept = ledger.accepts + 1;
+    this.leaveJob(request, { key, number, accept });
+    if (field !== undefined) {
+      const { createMs, request: sent } = request;
+      this.sql.remember(slice, { field, number, createMs, digest: sent!.digest });
+      this.sql.expire(slice, EXPIRED_MAX);
+    }
+    return { kind: "accepted", number, accept, left: ceiling - number };
+  }
+
+  private leaveJob(
+    request: AcceptRequest,
+    given: { key: string; number: number; accept: number },
+  ): void {
+    const { epoch, counter, createMs } = request;
+    const { key, number, accept } = given;
+    this.sql.count({ key, number, epoch, accept });
+    const data = completeDraft(request, { number, epoch, accept });
+    this.sql.insertJob({ id: jobIdOf({ ...counter, number }), data, createMs });
+    if (counter.chatNumber === undefined) this.sql.insertCounter(`${key}-${number}`);
+  }
+
+  /** The slice of this moment, and the one before, which is looked at too. */
+  private slice(): { startMs: number; beforeMs: number } {
+    const ttl = this.options.requestIdTtlMs;
+    const startMs = Math.floor(this.options.now() / ttl) * ttl;
+    return { startMs, beforeMs: startMs - ttl };
+  }
+}
+
+/** Behind every counter's key. */
+const MAX_KEY = "B";
