@@ -1,0 +1,75 @@
+import type { estypes } from "@elastic/elasticsearch";
+import type { NumberRange } from "../../../gen/parley/v1/state.ts";
+import { foldText, phraseOf, pieces } from "../../core/fold.ts";
+import type { ChatKey, SearchDocument } from "../../core/ports.ts";
+
+// What is sent to Elasticsearch, as pure functions. test/golden keeps the query as a file.
+
+/** The value of `chat` and the routing of a chat's documents. */
+export function chatNameOf({ applicationToken, chatNumber }: ChatKey): string {
+  return `${applicationToken}:${chatNumber}`;
+}
+
+/**
+ * The two lines of a document in a bulk request. A replay has the same version and writes the same;
+ * a lower version is refused with 409.
+ */
+export function bulkLinesOf(document: SearchDocument): [action: string, source: string] {
+  const chat = chatNameOf(document);
+  const { number, version, body } = document;
+  const _id = `${chat}:${number}`;
+  const action = { _id, routing: chat, version, version_type: "external_gte" };
+  const source = { chat, number, pieces: pieces(foldText(body)) };
+  return [JSON.stringify({ index: action }), JSON.stringify(source)];
+}
+
+/** Messages of one chat that have every part, newest first. Filters alone: nothing is ranked. */
+export function findRequest(
+  alias: string,
+  query: { parts: string[]; before: number; limit: number } & ChatKey,
+): estypes.SearchRequest {
+  const filter = [{ term: { chat: chatNameOf(query) } }, ...query.parts.map(conditionOf)];
+  const request: estypes.SearchRequest = {
+    index: alias,
+    routing: chatNameOf(query),
+    query: { bool: { filter } },
+    sort: [{ number: "desc" }],
+    size: query.limit,
+    track_total_hits: false,
+    _source: false,
+  };
+  if (Number.isFinite(query.before)) request.search_after = [query.before];
+  return request;
+}
+
+/** A part as a phrase of its pieces; where it is shorter than a piece, as the beginning of one. */
+function conditionOf(part: string): estypes.QueryDslQueryContainer {
+  const phrase = phraseOf(part);
+  if (phrase === undefined) return { prefix: { pieces: { value: part } } };
+  return { match_phrase: { pieces: { query: phrase } } };
+}
+
+/** Count and highest number from one state of one shard: two requests could see two states. */
+export function extentRequest(alias: string, key: ChatKey): estypes.SearchRequest {
+  return {
+    index: alias,
+    routing: chatNameOf(key),
+    query: { bool: { filter: [{ term: { chat: chatNameOf(key) } }] } },
+    aggs: { last: { max: { field: "number" } } },
+    size: 0,
+    track_total_hits: true,
+  };
+}
+
+export function countRequest(
+  alias: string,
+  key: ChatKey,
+  { firstNumber, lastNumber }: NumberRange,
+): estypes.CountRequest {
+  const range = { range: { number: { gte: firstNumber, lte: lastNumber } } };
+  return {
+    index: alias,
+    routing: chatNameOf(key),
+    query: { bool: { filter: [{ term: { chat: chatNameOf(key) } }, range] } },
+  };
+}

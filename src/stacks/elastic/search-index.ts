@@ -1,0 +1,133 @@
+import type { Client, estypes } from "@elastic/elasticsearch";
+import type { NumberRange } from "../../../gen/parley/v1/state.ts";
+import type { ChatKey, SearchDocument, SearchIndex } from "../../core/ports.ts";
+import { AWAY, answerOf, isMissing, MISSING, searchUnavailable } from "./client.ts";
+import { ensureIndex } from "./mapping.ts";
+import { bulkLinesOf, countRequest, extentRequest, findRequest } from "./requests.ts";
+
+/**
+ * Bytes of one bulk request. The pieces of a body may be 45 times its size; the server takes 100 MB
+ * and has the whole request in memory. A document beyond it is sent alone.
+ */
+const BULK_BYTES_MAX = 8 * 1024 * 1024;
+
+/** A document of the same id and a higher version is there. */
+const CONFLICT = 409;
+
+/**
+ * Full text search with Elasticsearch, in the one index behind an alias. The index is made by the
+ * first request that misses it, so a deleted one takes new messages at once; that it is another one
+ * shows in its identity.
+ */
+export class ElasticSearchIndex implements SearchIndex {
+  private readonly client: Client;
+  private readonly alias: string;
+
+  constructor(client: Client, alias: string) {
+    this.client = client;
+    this.alias = alias;
+  }
+
+  async index(documents: SearchDocument[]): Promise<(Error | undefined)[]> {
+    const errors: (Error | undefined)[] = [];
+    let lines: string[] = [];
+    let bytes = 0;
+    for (const document of documents) {
+      const [action, source] = bulkLinesOf(document);
+      const size = Buffer.byteLength(action) + Buffer.byteLength(source) + 2;
+      if (lines.length > 0 && bytes + size > BULK_BYTES_MAX) {
+        errors.push(...(await this.bulk(lines)));
+        lines = [];
+        bytes = 0;
+      }
+      lines.push(action, source);
+      bytes += size;
+    }
+    if (lines.length > 0) errors.push(...(await this.bulk(lines)));
+    return errors;
+  }
+
+  async find(
+    query: { parts: string[]; before: number; limit: number; signal?: AbortSignal } & ChatKey,
+  ): Promise<number[]> {
+    const { signal } = query;
+    const answer = await this.search(findRequest(this.alias, query), signal);
+    return answer.hits.hits.map((hit) => Number(hit.sort?.[0]));
+  }
+
+  async extent(key: ChatKey, signal?: AbortSignal): Promise<{ count: number; lastNumber: number }> {
+    const answer = await this.search(extentRequest(this.alias, key), signal);
+    const total = answer.hits.total as estypes.SearchTotalHits;
+    const last = answer.aggregations?.last as estypes.AggregationsMaxAggregate;
+    return { count: total.value, lastNumber: last.value ?? 0 };
+  }
+
+  async count(key: ChatKey, range: NumberRange, signal?: AbortSignal): Promise<number> {
+    const request = countRequest(this.alias, key, range);
+    const send = () => this.client.count(request, { signal });
+    return completeOf(await this.answerOf(send, signal)).count;
+  }
+
+  identity(): Promise<string> {
+    return answerOf(ensureIndex(this.client, this.alias));
+  }
+
+  private async search(
+    request: estypes.SearchRequest,
+    signal: AbortSignal | undefined,
+  ): Promise<estypes.SearchResponse> {
+    return completeOf(await this.answerOf(() => this.client.search(request, { signal }), signal));
+  }
+
+  /** Sends the lines of documents and answers for each, in order. */
+  private async bulk(operations: string[]): Promise<(Error | undefined)[]> {
+    const request = {
+      index: this.alias,
+      operations,
+      // Without the alias the server would make an index of its own, with a mapping that it guesses.
+      require_alias: true,
+      filter_path: "items.index.status,items.index.error.type",
+    };
+    const send = async () => {
+      const answer = await this.client.bulk(request);
+      return answer.items.map((item) => item.index!);
+    };
+    let items = await this.answerOf(send);
+    if (items.some((item) => item.status === MISSING)) {
+      await this.identity();
+      items = await this.answerOf(send);
+    }
+    const first = items[0];
+    if (first !== undefined && items.every((item) => AWAY.has(item.status))) {
+      throw searchUnavailable(errorOf(first));
+    }
+    return items.map(errorOf);
+  }
+
+  /** Sends a request, and again where the index had to be made for it. */
+  private async answerOf<T>(send: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+    try {
+      return await answerOf(send(), signal);
+    } catch (error) {
+      if (!isMissing(error)) throw error;
+      await this.identity();
+      return answerOf(send(), signal);
+    }
+  }
+}
+
+/** What was wrong with a document. The server's own words are left out: they quote the text. */
+function errorOf(item: estypes.BulkResponseItem): Error | undefined {
+  if (item.error === undefined || item.status === CONFLICT) return undefined;
+  return new Error(`not indexed: ${item.status} ${item.error.type}`);
+}
+
+/** Takes an answer only where every shard that was asked gave one: part of it would be wrong. */
+function completeOf<T extends { _shards: estypes.ShardStatistics; timed_out?: boolean }>(
+  answer: T,
+): T {
+  if (answer._shards.failed > 0 || answer.timed_out === true) {
+    throw searchUnavailable(new Error("a shard did not answer"));
+  }
+  return answer;
+}

@@ -1,0 +1,267 @@
+import { randomUUID } from "node:crypto";
+import { setImmediate as breathe } from "node:timers/promises";
+import type { NumberRange } from "../../../gen/parley/v1/state.ts";
+import { FOLD_VERSION, foldText, PIECE_CHARACTERS } from "../../core/fold.ts";
+import type { ChatKey, SearchDocument, SearchIndex } from "../../core/ports.ts";
+import { ParleyError } from "../../errors.ts";
+import type { Database, Session, Value } from "../sql/database.ts";
+
+/** Numbers of one chat have 32 bits of a rowid; an id of a chat has the rest. */
+const NUMBER_BITS = 32n;
+const NUMBER_MAX = 2 ** 32 - 1;
+
+/** SQLite works on the thread that serves: after so much text, or so many rows, others have a turn. */
+const SLICE_CHARACTERS_MAX = 256 * 1024;
+const SLICE_ROWS_MAX = 4_096;
+
+const NUMBER = `rowid & ${NUMBER_MAX} as number`;
+/** Without the cast a number would be bound as a real, which full text search takes for no bound. */
+const ROWID = "cast(? as integer)";
+
+interface Chat {
+  id: number;
+  application_token: string;
+  chat_number: number;
+  last_number: number;
+  count: number;
+}
+
+/** A document on its way in. */
+interface Entry {
+  rowid: string;
+  chat: Chat;
+  number: number;
+  folded: string;
+  version: number;
+}
+
+/** Full text search with SQLite's FTS5, in the file of the rows and through its one connection. */
+export class SqliteSearchIndex implements SearchIndex {
+  private readonly database: Database;
+
+  constructor(database: Database) {
+    this.database = database;
+  }
+
+  async index(documents: SearchDocument[]): Promise<(Error | undefined)[]> {
+    const errors = documents.map(errorOf);
+    const good = documents.filter((_, at) => errors[at] === undefined);
+    for (const slice of slicesOf(good)) {
+      await outward(this.database.transaction((em) => this.insert(em, slice)));
+      await breathe();
+    }
+    return errors;
+  }
+
+  async find(
+    query: { parts: string[]; before: number; limit: number; signal?: AbortSignal } & ChatKey,
+  ): Promise<number[]> {
+    const chat = await this.findChat(query, query.signal);
+    if (chat === undefined) return [];
+    const { condition, values, scans } = conditionOf(query.parts);
+    const numbers: number[] = [];
+    let before = Math.min(query.before, chat.last_number + 1);
+    // What must be scanned is scanned from the end in slices; the index needs no slices.
+    while (before > 1 && numbers.length < query.limit) {
+      const after = scans ? Math.max(0, before - 1 - SLICE_ROWS_MAX) : 0;
+      const sql =
+        `select ${NUMBER} from message_search where rowid > ${ROWID} and rowid < ${ROWID} ` +
+        `and ${condition} order by rowid desc limit ?`;
+      const range = [rowidOf(chat.id, after), rowidOf(chat.id, before)];
+      const limit = query.limit - numbers.length;
+      const rows = await this.rows<{ number: number }>(
+        sql,
+        [...range, ...values, limit],
+        query.signal,
+      );
+      numbers.push(...rows.map((row) => row.number));
+      before = after + 1;
+      if (before > 1) await breathe();
+    }
+    return numbers;
+  }
+
+  async extent(key: ChatKey, signal?: AbortSignal): Promise<{ count: number; lastNumber: number }> {
+    const chat = await this.findChat(key, signal);
+    return { count: chat?.count ?? 0, lastNumber: chat?.last_number ?? 0 };
+  }
+
+  async count(key: ChatKey, range: NumberRange, signal?: AbortSignal): Promise<number> {
+    const chat = await this.findChat(key, signal);
+    if (chat === undefined) return 0;
+    const first = Math.max(range.firstNumber, 1);
+    const last = Math.min(range.lastNumber, chat.last_number);
+    if (first > last) return 0;
+    const [row] = await this.rows<{ count: number }>(
+      `select count(*) as count from message_search where rowid >= ${ROWID} and rowid <= ${ROWID}`,
+      [rowidOf(chat.id, first), rowidOf(chat.id, last)],
+      signal,
+    );
+    return row?.count ?? 0;
+  }
+
+  /** What was folded by an older version is thrown away here, which makes it another index. */
+  async identity(): Promise<string> {
+    const current = await this.currentIdentity();
+    if (current !== undefined) return current;
+    return outward(
+      this.database.transaction(async (em) => {
+        // Another caller may have been here since.
+        const again = await this.currentIdentity(em);
+        if (again !== undefined) return again;
+        await this.database.run(em, "delete from message_search");
+        await this.database.run(em, "delete from search_chats");
+        const identity = randomUUID();
+        const sql = "update search_identity set identity = ?, fold_version = ? where id = 1";
+        await this.database.run(em, sql, [identity, FOLD_VERSION]);
+        return identity;
+      }),
+    );
+  }
+
+  private async currentIdentity(em?: Session): Promise<string | undefined> {
+    const sql = "select identity from search_identity where id = 1 and fold_version = ?";
+    type Row = { identity: string };
+    const read = (one: Session) => this.database.rows<Row>(one, sql, [FOLD_VERSION]);
+    const [row] = await (em === undefined ? outward(this.database.read(read)) : read(em));
+    return row?.identity;
+  }
+
+  private rows<T>(sql: string, values: Value[], signal?: AbortSignal): Promise<T[]> {
+    return outward(this.database.read((em) => this.database.rows<T>(em, sql, values), signal));
+  }
+
+  private async findChat(key: ChatKey, signal?: AbortSignal): Promise<Chat | undefined> {
+    const sql = "select * from search_chats where application_token = ? and chat_number = ?";
+    const [chat] = await this.rows<Chat>(sql, [key.applicationToken, key.chatNumber], signal);
+    return chat;
+  }
+
+  /** Writes what is newer than what is there. */
+  private async insert(em: Session, documents: SearchDocument[]): Promise<void> {
+    const chats = await this.insertChats(em, documents);
+    const entries = entriesOf(documents, chats);
+    const versions = await this.versionsOf(em, entries);
+    const newer = entries.filter(({ rowid, version }) => version > (versions.get(rowid) ?? 0));
+    if (newer.length === 0) return;
+    await this.database.run(
+      em,
+      "insert or replace into message_search (rowid, folded, version) values " +
+        newer.map(() => `(${ROWID}, ?, ?)`).join(", "),
+      newer.flatMap(({ rowid, folded, version }) => [rowid, folded, version]),
+    );
+    for (const chat of chats.values()) {
+      const added = newer.filter((one) => one.chat === chat && !versions.has(one.rowid));
+      if (added.length === 0) continue;
+      const last = added.reduce((highest, { number }) => Math.max(highest, number), 0);
+      const sql =
+        "update search_chats set count = count + ?, last_number = max(last_number, ?) where id = ?";
+      await this.database.run(em, sql, [added.length, last, chat.id]);
+    }
+  }
+
+  /** The chats of the documents, by `chatNameOf`. */
+  private async insertChats(em: Session, documents: SearchDocument[]): Promise<Map<string, Chat>> {
+    const keys = new Map(documents.map((one) => [chatNameOf(one), one]));
+    const values = [...keys.values()].flatMap((one) => [one.applicationToken, one.chatNumber]);
+    const rows = Array.from(keys, () => "(?, ?)").join(", ");
+    await this.database.run(
+      em,
+      "insert into search_chats (application_token, chat_number) " +
+        `values ${rows} on conflict do nothing`,
+      values,
+    );
+    const chats = await this.database.rows<Chat>(
+      em,
+      `select * from search_chats where (application_token, chat_number) in (values ${rows})`,
+      values,
+    );
+    return new Map(chats.map((chat) => [`${chat.application_token}:${chat.chat_number}`, chat]));
+  }
+
+  private async versionsOf(em: Session, entries: Entry[]): Promise<Map<string, number>> {
+    const rows = await this.database.rows<{ name: string; version: number }>(
+      em,
+      "select cast(rowid as text) as name, version from message_search " +
+        `where rowid in (${entries.map(() => ROWID).join(", ")})`,
+      entries.map(({ rowid }) => rowid),
+    );
+    return new Map(rows.map(({ name, version }) => [name, version]));
+  }
+}
+
+function chatNameOf(key: ChatKey): string {
+  return `${key.applicationToken}:${key.chatNumber}`;
+}
+
+/** A rowid as text: it may be more than a JavaScript number can be. */
+function rowidOf(chatId: number, number: number): string {
+  return String((BigInt(chatId) << NUMBER_BITS) | BigInt(number));
+}
+
+function errorOf({ number }: SearchDocument): Error | undefined {
+  return number <= NUMBER_MAX ? undefined : new Error(`number ${number} is above ${NUMBER_MAX}`);
+}
+
+/** Documents as rows, each once and in its highest version. */
+function entriesOf(documents: SearchDocument[], chats: Map<string, Chat>): Entry[] {
+  const entries = new Map<string, Entry>();
+  for (const document of documents) {
+    const { number, version } = document;
+    const chat = chats.get(chatNameOf(document))!;
+    const rowid = rowidOf(chat.id, number);
+    if ((entries.get(rowid)?.version ?? 0) >= version) continue;
+    entries.set(rowid, { rowid, chat, number, version, folded: foldText(document.body) });
+  }
+  return [...entries.values()];
+}
+
+function slicesOf(documents: SearchDocument[]): SearchDocument[][] {
+  const slices: SearchDocument[][] = [];
+  let room = 0;
+  for (const document of documents) {
+    if (slices.length === 0 || document.body.length > room) {
+      slices.push([]);
+      room = SLICE_CHARACTERS_MAX;
+    }
+    slices[slices.length - 1]!.push(document);
+    room -= document.body.length;
+  }
+  return slices;
+}
+
+/**
+ * The condition that a row has every part. Parts of three characters or more are looked up, as
+ * quoted strings in which nothing has a meaning; then every row that was found is looked into, for
+ * the shorter parts, and because the index takes some characters (U+FFFE, U+FFFF) for others. It
+ * reads no further than a NUL, so a part that has one is not looked up.
+ */
+function conditionOf(parts: string[]): { condition: string; values: string[]; scans: boolean } {
+  const indexed = parts.filter(
+    (part) => [...part].length >= PIECE_CHARACTERS && !part.includes("\0"),
+  );
+  const conditions = parts.map(() => "instr(folded, ?) > 0");
+  const values = [...parts];
+  if (indexed.length > 0) {
+    conditions.unshift("message_search match ?");
+    values.unshift(indexed.map((part) => `"${part.replaceAll('"', '""')}"`).join(" AND "));
+  }
+  return {
+    condition: conditions.join(" and "),
+    values,
+    scans: indexed.length < parts.length,
+  };
+}
+
+/** Gives an error the name of this port; the database's own is the rows'. */
+async function outward<T>(work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (error) {
+    if (!(error instanceof ParleyError) || error.reason !== "STORE_UNAVAILABLE") throw error;
+    const { cause } = error;
+    throw new ParleyError("SEARCH_UNAVAILABLE", "the search index cannot be reached now", {
+      cause,
+    });
+  }
+}
