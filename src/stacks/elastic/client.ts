@@ -7,9 +7,6 @@ const REQUEST_TIMEOUT_MS = 10_000;
 /** The status of a request to an index, or of a document for it, that is not there. */
 export const MISSING = 404;
 
-/** Statuses that say "not now": no index, too many requests, and the server's own faults. */
-export const AWAY = new Set([MISSING, 408, 429, 500, 502, 503, 504]);
-
 /** Tries again at once, for a connection that the server closed while it lay unused. */
 class PromptTransport extends SniffingTransport {
   constructor(options: TransportOptions) {
@@ -17,24 +14,25 @@ class PromptTransport extends SniffingTransport {
   }
 }
 
-export function openElastic(url: string): Client {
-  return new Client({ node: url, requestTimeout: REQUEST_TIMEOUT_MS, Transport: PromptTransport });
+export function openElastic(url: string, requestTimeoutMs = REQUEST_TIMEOUT_MS): Client {
+  return new Client({ node: url, requestTimeout: requestTimeoutMs, Transport: PromptTransport });
 }
 
 export function searchUnavailable(cause: unknown): ParleyError {
   return new ParleyError("SEARCH_UNAVAILABLE", "the search index cannot be reached now", { cause });
 }
 
-/** Awaits a request. What the server cannot do now is SEARCH_UNAVAILABLE; the rest is a defect. */
+/**
+ * Awaits a request. Every failure is SEARCH_UNAVAILABLE, also a refusal that is our own fault or an
+ * operator's: the rows are written all the same and the index is repaired from them, so no message
+ * may fail for it. The cause is for the log.
+ */
 export async function answerOf<T>(request: Promise<T>, signal?: AbortSignal): Promise<T> {
   try {
     return await request;
   } catch (error) {
     if (signal?.aborted) throw signal.reason;
-    const status = statusOf(error);
-    const cause = new Refusal(error);
-    if (status === undefined || AWAY.has(status)) throw searchUnavailable(cause);
-    throw new Error("Elasticsearch refused a request of ours", { cause });
+    throw searchUnavailable(new Refusal(error));
   }
 }
 

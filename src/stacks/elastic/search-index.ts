@@ -1,7 +1,7 @@
 import type { Client, estypes } from "@elastic/elasticsearch";
 import type { NumberRange } from "../../../gen/parley/v1/state.ts";
 import type { ChatKey, SearchDocument, SearchIndex } from "../../core/ports.ts";
-import { AWAY, answerOf, isMissing, MISSING, searchUnavailable } from "./client.ts";
+import { answerOf, isMissing, MISSING, searchUnavailable } from "./client.ts";
 import { ensureIndex } from "./mapping.ts";
 import { bulkLinesOf, countRequest, extentRequest, findRequest } from "./requests.ts";
 
@@ -13,6 +13,9 @@ const BULK_BYTES_MAX = 8 * 1024 * 1024;
 
 /** A document of the same id and a higher version is there. */
 const CONFLICT = 409;
+
+/** The document itself is at fault. Every other status is the server's or the whole index's. */
+const INVALID = 400;
 
 /**
  * Full text search with Elasticsearch, in the one index behind an alias. The index is made by the
@@ -97,11 +100,10 @@ export class ElasticSearchIndex implements SearchIndex {
       await this.identity();
       items = await this.answerOf(send);
     }
-    const first = items[0];
-    if (first !== undefined && items.every((item) => AWAY.has(item.status))) {
-      throw searchUnavailable(errorOf(first));
-    }
-    return items.map(errorOf);
+    const errors = items.map(errorOf);
+    const away = items.every((item, at) => errors[at] !== undefined && item.status !== INVALID);
+    if (away) throw searchUnavailable(errors[0]);
+    return errors;
   }
 
   /** Sends a request, and again where the index had to be made for it. */
