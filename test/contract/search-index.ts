@@ -192,6 +192,16 @@ export function searchIndexContract(
         }
       });
 
+      it("takes a great many short documents at once", async () => {
+        const documents = Array.from({ length: 12_000 }, (_, at) => document(key, at + 1, "so"));
+        const errors = await index.index(documents);
+        expect(errors.filter((error) => error !== undefined)).to.deep.equal([]);
+        await opened.settle();
+        expect(await index.extent(key)).to.deep.equal({ count: 12_000, lastNumber: 12_000 });
+        expect(await find("s", { before: 4_000, limit: 2 })).to.deep.equal([3_999, 3_998]);
+        expect(await find("x")).to.deep.equal([]);
+      });
+
       it("answers several callers at once", async () => {
         const numbers = Array.from({ length: 30 }, (_, at) => at + 1);
         await Promise.all(numbers.map((number) => index.index([document(key, number, "same")])));

@@ -1,7 +1,7 @@
 import { Client, errors, SniffingTransport, type TransportOptions } from "@elastic/elasticsearch";
 import { ParleyError } from "../../errors.ts";
 
-/** A request that is not answered within this time fails. A call's own deadline may end it before. */
+/** A request that is not answered within this time fails. A call's deadline may end it before. */
 const REQUEST_TIMEOUT_MS = 10_000;
 
 /** The status of a request to an index, or of a document for it, that is not there. */
@@ -46,7 +46,7 @@ export function statusOf(error: unknown): number | undefined {
   return error instanceof errors.ResponseError ? error.statusCode : undefined;
 }
 
-/** What the log may have of an error: the client's own carries the request, so a query or bodies. */
+/** What the log may have of an error: the client's own carries a query or bodies along. */
 class Refusal extends Error {
   readonly status: number | undefined;
 

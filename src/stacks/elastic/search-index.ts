@@ -87,7 +87,7 @@ export class ElasticSearchIndex implements SearchIndex {
     const request = {
       index: this.alias,
       operations,
-      // Without the alias the server would make an index of its own, with a mapping that it guesses.
+      // Without it the server would make an index of its own, with a mapping that it guesses.
       require_alias: true,
       filter_path: "items.index.status,items.index.error.type",
     };

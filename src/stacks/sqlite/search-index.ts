@@ -1,22 +1,14 @@
 import { randomUUID } from "node:crypto";
 import { setImmediate as breathe } from "node:timers/promises";
 import type { NumberRange } from "../../../gen/parley/v1/state.ts";
-import { FOLD_VERSION, foldText, PIECE_CHARACTERS } from "../../core/fold.ts";
+import { FOLD_VERSION, foldText } from "../../core/fold.ts";
 import type { ChatKey, SearchDocument, SearchIndex } from "../../core/ports.ts";
 import { ParleyError } from "../../errors.ts";
 import type { Database, Session, Value } from "../sql/database.ts";
+import { conditionOf, errorOf, NUMBER, ROWID, rowidOf, slicesOf } from "./search-rows.ts";
 
-/** Numbers of one chat have 32 bits of a rowid; an id of a chat has the rest. */
-const NUMBER_BITS = 32n;
-const NUMBER_MAX = 2 ** 32 - 1;
-
-/** SQLite works on the thread that serves: after so much text, or so many rows, others have a turn. */
-const SLICE_CHARACTERS_MAX = 256 * 1024;
-const SLICE_ROWS_MAX = 4_096;
-
-const NUMBER = `rowid & ${NUMBER_MAX} as number`;
-/** Without the cast a number would be bound as a real, which full text search takes for no bound. */
-const ROWID = "cast(? as integer)";
+/** Rows that a scan looks at before others have a turn: SQLite works on the thread that serves. */
+const SCAN_ROWS_MAX = 4_096;
 
 interface Chat {
   id: number;
@@ -63,7 +55,7 @@ export class SqliteSearchIndex implements SearchIndex {
     let before = Math.min(query.before, chat.last_number + 1);
     // What must be scanned is scanned from the end in slices; the index needs no slices.
     while (before > 1 && numbers.length < query.limit) {
-      const after = scans ? Math.max(0, before - 1 - SLICE_ROWS_MAX) : 0;
+      const after = scans ? Math.max(0, before - 1 - SCAN_ROWS_MAX) : 0;
       const sql =
         `select ${NUMBER} from message_search where rowid > ${ROWID} and rowid < ${ROWID} ` +
         `and ${condition} order by rowid desc limit ?`;
@@ -194,15 +186,6 @@ function chatNameOf(key: ChatKey): string {
   return `${key.applicationToken}:${key.chatNumber}`;
 }
 
-/** A rowid as text: it may be more than a JavaScript number can be. */
-function rowidOf(chatId: number, number: number): string {
-  return String((BigInt(chatId) << NUMBER_BITS) | BigInt(number));
-}
-
-function errorOf({ number }: SearchDocument): Error | undefined {
-  return number <= NUMBER_MAX ? undefined : new Error(`number ${number} is above ${NUMBER_MAX}`);
-}
-
 /** Documents as rows, each once and in its highest version. */
 function entriesOf(documents: SearchDocument[], chats: Map<string, Chat>): Entry[] {
   const entries = new Map<string, Entry>();
@@ -214,43 +197,6 @@ function entriesOf(documents: SearchDocument[], chats: Map<string, Chat>): Entry
     entries.set(rowid, { rowid, chat, number, version, folded: foldText(document.body) });
   }
   return [...entries.values()];
-}
-
-function slicesOf(documents: SearchDocument[]): SearchDocument[][] {
-  const slices: SearchDocument[][] = [];
-  let room = 0;
-  for (const document of documents) {
-    if (slices.length === 0 || document.body.length > room) {
-      slices.push([]);
-      room = SLICE_CHARACTERS_MAX;
-    }
-    slices[slices.length - 1]!.push(document);
-    room -= document.body.length;
-  }
-  return slices;
-}
-
-/**
- * The condition that a row has every part. Parts of three characters or more are looked up, as
- * quoted strings in which nothing has a meaning; then every row that was found is looked into, for
- * the shorter parts, and because the index takes some characters (U+FFFE, U+FFFF) for others. It
- * reads no further than a NUL, so a part that has one is not looked up.
- */
-function conditionOf(parts: string[]): { condition: string; values: string[]; scans: boolean } {
-  const indexed = parts.filter(
-    (part) => [...part].length >= PIECE_CHARACTERS && !part.includes("\0"),
-  );
-  const conditions = parts.map(() => "instr(folded, ?) > 0");
-  const values = [...parts];
-  if (indexed.length > 0) {
-    conditions.unshift("message_search match ?");
-    values.unshift(indexed.map((part) => `"${part.replaceAll('"', '""')}"`).join(" AND "));
-  }
-  return {
-    condition: conditions.join(" and "),
-    values,
-    scans: indexed.length < parts.length,
-  };
 }
 
 /** Gives an error the name of this port; the database's own is the rows'. */

@@ -13,7 +13,7 @@ export const searchSchema: string[] = [
     count integer not null default 0,
     last_number integer not null default 0,
     unique (application_token, chat_number))`,
-  // The text is folded when it comes here. Without column sizes: they serve a ranking, we have none.
+  // The text is folded when it comes here. Column sizes would serve a ranking, and we have none.
   `create virtual table message_search using fts5 (
     folded, version unindexed, tokenize = 'trigram case_sensitive 1', columnsize = 0)`,
   `create table search_identity (
