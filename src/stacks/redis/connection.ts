@@ -15,13 +15,14 @@ export interface Connected {
 }
 
 /**
- * One connection to Redis at a time. Each has a client object of its own, which never reconnects: so
- * nothing that was meant for one connection can go out on the next, whatever lies in a pipeline.
+ * One connection to Redis at a time, from the first use on. Each has a client object of its own,
+ * which never reconnects: so nothing that was meant for one connection can go out on the next,
+ * whatever lies in a pipeline.
  */
 export class RedisConnection {
   private readonly url: string;
   private connected: Connected | undefined;
-  private attempt: Promise<Connected>;
+  private attempt: Promise<Connected> | undefined;
   private count = 0;
   private failures = 0;
   private retry: NodeJS.Timeout | undefined;
@@ -30,12 +31,12 @@ export class RedisConnection {
 
   constructor(url: string) {
     this.url = url;
-    this.attempt = this.connect();
   }
 
   /** The connection, after a short wait where there is none; else a COUNTERS_UNAVAILABLE. */
   async get(): Promise<Connected> {
     if (this.connected !== undefined) return this.connected;
+    this.attempt ??= this.connect();
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<never>((_, reject) => {
       timer = setTimeout(() => reject(unavailable("no connection in time")), CONNECT_WAIT_MS);

@@ -123,10 +123,11 @@ export class RedisIntake implements Intake {
 
   /** Drawn at random, so that counters which cannot be copied yet do not hide the others. */
   async changed(limit: number): Promise<Counter[]> {
-    const pairs = await this.connection.use((redis) =>
+    const found = await this.connection.use((redis) =>
       redis.hrandfield(DIRTY, limit, "WITHVALUES"),
     );
     const counters: Counter[] = [];
+    const pairs = found ?? [];
     for (let at = 0; at < pairs.length; at += 2) {
       const key = pairs[at] as string;
       this.told.note(key, pairs[at + 1] as string);
