@@ -201,8 +201,8 @@ class Load {
 }
 
 /**
- * Lines end with LF, or CR LF, alone. (node:readline would also end them at U+2028 and U+2029, which
- * may stand inside a string of JSON.)
+ * Lines end with LF, or CR LF, alone. (node:readline would also end them at U+2028 and U+2029,
+ * which may stand inside a string of JSON.)
  */
 async function* linesOf(file: string): AsyncGenerator<string> {
   let rest = "";

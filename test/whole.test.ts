@@ -14,7 +14,6 @@ import { describeStacks, freshPlace, type Place, type Running, start } from "./s
 // otherwise on what is made here.
 
 const data = fileURLToPath(new URL("../../shared/data", import.meta.url));
-const folder = mkdtempSync(join(tmpdir(), "parley-whole-"));
 
 interface Line {
   chat: number;
@@ -92,6 +91,7 @@ function queryFrom(body: string, draw: (below: number) => number): string {
 }
 
 describeStacks("the whole of it", (stack) => {
+  const folder = mkdtempSync(join(tmpdir(), "parley-whole-"));
   let place: Place;
   let parley: Running;
 

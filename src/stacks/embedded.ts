@@ -5,7 +5,7 @@ import type { OpenOptions } from "./open.ts";
 import { Database } from "./sql/database.ts";
 import { SqlLedger } from "./sql/ledger.ts";
 import { migrate } from "./sql/migrate.ts";
-import { openSqliteOrm } from "./sql/orm.ts";
+import { closeOrm, openSqliteOrm } from "./sql/orm.ts";
 import { SqlStore } from "./sql/store.ts";
 import { SqliteIntake } from "./sqlite/intake.ts";
 import { IntakeDb } from "./sqlite/intake-db.ts";
@@ -32,7 +32,7 @@ export async function openEmbedded(config: Config, { processId }: OpenOptions): 
       index: new SqliteSearchIndex(new Database(orm)),
       lease: new InProcessLease(),
       stop: async () => {
-        await orm.mikro.close();
+        await closeOrm(orm);
         db.close();
       },
     };
@@ -50,7 +50,7 @@ export async function migrateEmbedded(config: Config): Promise<string[]> {
     try {
       return await migrate(orm);
     } finally {
-      await orm.mikro.close();
+      await closeOrm(orm);
     }
   } finally {
     db.close();

@@ -8,7 +8,7 @@ import { RedisLease } from "./redis/lease.ts";
 import { BeeQueue } from "./redis/queue.ts";
 import { SqlLedger } from "./sql/ledger.ts";
 import { migrate, pendingMigrations } from "./sql/migrate.ts";
-import { type Orm, openMysqlOrm } from "./sql/orm.ts";
+import { closeOrm, type Orm, openMysqlOrm } from "./sql/orm.ts";
 import { SqlStore } from "./sql/store.ts";
 
 /** MySQL or MariaDB, Redis and Elasticsearch. Only the database must be there at the start. */
@@ -21,7 +21,7 @@ export async function openProduction(config: Config, options: OpenOptions): Prom
       throw new Error(`the database lacks ${pending.join(", ")}: run npm run migrate`);
     }
   } catch (error) {
-    await orm.mikro.close();
+    await closeOrm(orm);
     throw error;
   }
   const redis = { url: config.PARLEY_REDIS_URL };
@@ -30,7 +30,7 @@ export async function openProduction(config: Config, options: OpenOptions): Prom
     requestIdTtlMs: config.PARLEY_REQUEST_ID_TTL * 1_000,
     backlogMax: config.PARLEY_BACKLOG_MAX,
   });
-  const queue = new BeeQueue(redis);
+  const queue = new BeeQueue({ ...redis, log: options.log });
   const lease = new RedisLease(redis);
   const client = openElastic(config.PARLEY_ELASTICSEARCH_URL);
   return {
@@ -42,7 +42,9 @@ export async function openProduction(config: Config, options: OpenOptions): Prom
     index: new ElasticSearchIndex(client, config.PARLEY_ELASTICSEARCH_INDEX),
     lease,
     stop: async () => {
-      await Promise.all([intake.stop(), lease.stop(), client.close(), orm.mikro.close()]);
+      intake.stop();
+      lease.stop();
+      await Promise.all([queue.stop(0), client.close(), closeOrm(orm)]);
     },
   };
 }
@@ -52,7 +54,7 @@ export async function migrateProduction(config: Config): Promise<string[]> {
   try {
     return await migrate(orm);
   } finally {
-    await orm.mikro.close();
+    await closeOrm(orm);
   }
 }
 

@@ -1,8 +1,8 @@
 import Queue from "bee-queue";
 import { QUEUE_NAME, QUEUE_PREFIX } from "./keys.ts";
 
-/** A job is handed out again when its worker said nothing for one to two of these. */
-const STALL_INTERVAL_MS = 10_000;
+/** How long a connection may be idle before it is asked whether it lives. */
+const KEEP_ALIVE_MS = 10_000;
 /** How long Redis may take to answer while the queue is connected, and before. */
 const SILENCE_MS = 5_000;
 /** At least so often, retries that are due are looked for. */
@@ -30,7 +30,7 @@ export class BeeSession {
   private fail: (reason: unknown) => void = () => {};
   private handling = 0;
 
-  constructor(url: string) {
+  constructor({ url, stallMs }: { url: string; stallMs: number }) {
     this.trouble = new Promise((resolve) => {
       this.fail = resolve;
     });
@@ -44,7 +44,7 @@ export class BeeSession {
       activateDelayedJobs: true,
       nearTermWindow: DELAYED_POLL_MS,
       delayedDebounce: 100,
-      stallInterval: STALL_INTERVAL_MS,
+      stallInterval: stallMs,
       // Takers of a lost session must not sleep: they end as soon as they see that it is closed.
       ...{ initialRedisFailureRetryDelay: 0 },
     });
@@ -121,7 +121,7 @@ function connectionOf(url: string) {
     ...(protocol === "rediss:" && { tls: { servername: host } }),
     connect_timeout: SILENCE_MS,
     socket_keepalive: true,
-    socket_initial_delay: STALL_INTERVAL_MS,
+    socket_initial_delay: KEEP_ALIVE_MS,
     // A client that lost its connection is not connected again, see above.
     retry_strategy: () => undefined,
   };

@@ -8,10 +8,12 @@ import { ACTIVE, FAILED, JOBS, WAITING } from "./keys.ts";
 /** The pause before a new session; it doubles from the first to the last. */
 const RESTART_MS = { first: 100, last: 2_000 };
 /**
- * How often the queue is looked after. Jobs of a dead worker come back at the second look that
- * falls into another stall interval: within two intervals and two of these.
+ * Workers show so often that they live: a job of a dead one comes back within two of these, and the
+ * time of two looks.
  */
-const LOOK_MS = 2_000;
+const STALL_MS = 10_000;
+/** How often in that time the queue is looked after. */
+const LOOKS_PER_STALL = 5;
 /** A session is given up when so many looks in a row see no job come though jobs wait. */
 const BAD_LOOKS_MAX = 3;
 /** A session that lasted as long was a good one. */
@@ -23,12 +25,18 @@ const OLD_SESSION_MS = 60_000;
 /** How many parked jobs are read at once. */
 const PARKED_PAGE = 500;
 
+export interface BeeQueueOptions {
+  url: string;
+  log?: Pick<Logger, "warn">;
+  /** Shorter in tests that wait for it. All workers of one Redis must have the same. */
+  stallMs?: number;
+}
+
 type Handle = (delivery: Delivery) => Promise<void>;
 
 /** Bee-Queue, made to outlive what happens to its connection: see BeeSession. */
 export class BeeQueue implements JobQueue {
-  private readonly url: string;
-  private readonly log: Pick<Logger, "warn"> | undefined;
+  private readonly options: BeeQueueOptions & { stallMs: number };
   private readonly connection: RedisConnection;
   private readonly stopping = new AbortController();
   private readonly inWork = new Map<string, Promise<void>>();
@@ -39,9 +47,8 @@ export class BeeQueue implements JobQueue {
   private delivered = 0;
   private looped: Promise<void> | undefined;
 
-  constructor(options: { url: string; log?: Pick<Logger, "warn"> }) {
-    this.url = options.url;
-    this.log = options.log;
+  constructor(options: BeeQueueOptions) {
+    this.options = { stallMs: STALL_MS, ...options };
     this.connection = new RedisConnection(options.url);
   }
 
@@ -102,7 +109,7 @@ export class BeeQueue implements JobQueue {
         // Asked first, because it refuses what Bee-Queue does not: a database that does not exist.
         await this.connection.use((redis) => redis.ping());
         if (this.stopping.signal.aborted) return;
-        this.session = new BeeSession(this.url);
+        this.session = new BeeSession(this.options);
         await this.session.start(concurrency, handle);
         error = await this.lookAfter(this.session, concurrency);
       } catch (reason) {
@@ -111,7 +118,7 @@ export class BeeQueue implements JobQueue {
       this.close(this.session);
       if (this.stopping.signal.aborted) return;
       if (performance.now() - startedMs > LASTING_MS) failures = 0;
-      if (failures === 0) this.log?.warn({ err: error }, "the queue is opened anew");
+      if (failures === 0) this.options.log?.warn({ err: error }, "the queue is opened anew");
       const pauseMs = Math.min(RESTART_MS.first * 2 ** failures++, RESTART_MS.last);
       await pause(pauseMs, this.stopping.signal);
     }
@@ -124,7 +131,7 @@ export class BeeQueue implements JobQueue {
     let badLooks = 0;
     for (;;) {
       const before = this.delivered;
-      await pause(LOOK_MS, over.signal);
+      await pause(this.options.stallMs / LOOKS_PER_STALL, over.signal);
       if (over.signal.aborted) return reason;
       await session.recover();
       const waiting = await this.clearGhosts();

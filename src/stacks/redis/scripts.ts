@@ -11,7 +11,6 @@ export const scripts = {
   forget: { lua: read("forget"), numberOfKeys: 1 },
   requeue: { lua: read("requeue"), numberOfKeys: 3 },
   ghosts: { lua: read("ghosts"), numberOfKeys: 3 },
-  sweep: { lua: read("sweep"), numberOfKeys: 2 },
 };
 
 type Run = (...keysAndArguments: (string | number | Buffer)[]) => Promise<unknown>;
