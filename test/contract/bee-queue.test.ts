@@ -1,0 +1,163 @@
+import { expect } from "chai";
+import { Redis } from "ioredis";
+import { jobIdOf } from "../../src/core/jobs.ts";
+import { RedisIntake } from "../../src/stacks/redis/intake.ts";
+import { ACTIVE, WAITING } from "../../src/stacks/redis/keys.ts";
+import { BeeQueue } from "../../src/stacks/redis/queue.ts";
+import { type FreshServers, freshServers, productionMissing } from "../support/servers.ts";
+import { BOUNDS, newChat, Trusted } from "./intakes.ts";
+import { Seen, Signal, until } from "./job-queue.ts";
+import { numbersFrom } from "./jobs.ts";
+import { Wire } from "./wire.ts";
+
+/** Bee-Queue's set of the jobs whose workers have to show that they live. */
+const STALLING = "bq:parley:stalling";
+
+const suite = productionMissing === undefined ? describe : describe.skip;
+
+suite("job queue: Bee-Queue, when something is wrong", () => {
+  let servers: FreshServers;
+  let wire: Wire;
+  let redis: Redis;
+  let intake: RedisIntake;
+  let queue: BeeQueue;
+  let trusted: Trusted;
+  let chat: ReturnType<typeof newChat>;
+  const idOf = (number: number) => jobIdOf({ ...chat, number });
+  const accept = async (count: number) => {
+    const numbers: number[] = [];
+    for (let at = 0; at < count; at++) numbers.push(await trusted.take(chat));
+    return numbers.map(idOf);
+  };
+
+  beforeEach(async () => {
+    servers = await freshServers();
+    wire = await new Wire(servers.redisUrl).open();
+    redis = new Redis(servers.redisUrl);
+    // The intake goes by another way, so that only the queue is disturbed.
+    intake = new RedisIntake({ url: servers.redisUrl, ...BOUNDS });
+    queue = new BeeQueue({ url: wire.href, stallMs: 1_000 });
+    trusted = await new Trusted(intake).begin();
+    chat = newChat();
+    await trusted.seed(chat);
+  });
+  afterEach(async () => {
+    await queue?.stop(100);
+    intake?.stop();
+    await wire?.close();
+    redis?.disconnect();
+    await servers?.drop();
+  });
+
+  it("starts though Redis is not there yet", async () => {
+    await wire.close();
+    const seen = new Seen();
+    queue.process(10, seen.handle);
+    const ids = await accept(3);
+    await queue.listParked(1).catch(() => {});
+    await wire.open();
+    await seen.all(ids);
+  });
+
+  it("can be stopped though Redis never came", async () => {
+    await wire.close();
+    queue.process(10, async () => {});
+    const startMs = performance.now();
+    await queue.stop(500);
+    expect(performance.now() - startMs).to.be.lessThan(1_000);
+  });
+
+  it("goes on where Redis forgot its scripts, and lets jobs in work end", async () => {
+    const started = new Signal();
+    const go = new Signal();
+    let failed = false;
+    const seen = new Seen(async ({ id }) => {
+      if (id === idOf(1)) {
+        started.give();
+        await go.given;
+      } else if (id === idOf(2) && !failed) {
+        failed = true;
+        throw new Error("once");
+      }
+    });
+    queue.process(10, seen.handle);
+    await accept(1);
+    await started.given;
+    await redis.script("FLUSH");
+    const ids = await accept(20);
+    await seen.all(ids);
+    // The session that had it in work is over by now, and records its outcome all the same.
+    go.give();
+    await until(() => intake.find([idOf(1), ...ids]).then(present), 0);
+    expect(seen.deliveries.filter(({ id }) => id === idOf(1))).to.have.length(1);
+  });
+
+  it("goes on after its connections are lost, time and again", async () => {
+    const seen = new Seen();
+    queue.process(50, seen.handle);
+    for (let round = 0; round < 5; round++) {
+      await seen.all(await accept(20));
+      wire.cut();
+    }
+    await seen.all(await accept(20));
+  });
+
+  it("shares one outcome where a job comes again that is still in work", async () => {
+    const started = new Signal();
+    const go = new Signal();
+    let inWork = 0;
+    let most = 0;
+    const seen = new Seen(async ({ id }) => {
+      most = Math.max(most, ++inWork);
+      if (id === idOf(1)) {
+        started.give();
+        await go.given;
+      }
+      inWork--;
+    });
+    queue.process(3, seen.handle);
+    await accept(1);
+    await started.given;
+    wire.cut();
+    await seen.all(await accept(30));
+    // Its first session is lost, so it must come again before its outcome can be recorded.
+    const held = async (key: string) => (await redis.sismember(key, idOf(1))) === 1;
+    await until(async () => ((await held(STALLING)) ? [1] : []), 1);
+    await until(async () => ((await held(STALLING)) ? [1] : []), 0);
+    await until(() => redis.lrange(ACTIVE, 0, -1), 1);
+    go.give();
+    await until(() => intake.find([idOf(1)]).then(present), 0);
+    expect(seen.deliveries.filter((one) => one.id === idOf(1))).to.have.length(1);
+    expect(most).to.be.at.most(3);
+  });
+
+  it("sees that a connection is dead though nobody says so", async () => {
+    const seen = new Seen();
+    queue.process(10, seen.handle);
+    await seen.all(await accept(5));
+    wire.silence();
+    await seen.all(await accept(5));
+  });
+
+  it("clears ids without a job", async () => {
+    await redis.lpush(ACTIVE, "ghost-1", "ghost-2");
+    await redis.lpush(WAITING, "ghost-3");
+    const seen = new Seen();
+    queue.process(2, seen.handle);
+    await seen.all(await accept(5));
+    await until(() => redis.lrange(ACTIVE, 0, -1), 0);
+    expect(await redis.lrange(WAITING, 0, -1)).to.deep.equal([]);
+  });
+
+  it("numbers its jobs' ends like the intake its jobs", async () => {
+    const seen = new Seen();
+    queue.process(100, seen.handle);
+    const ids = (await Promise.all(numbersFrom(1, 200).map(() => accept(1)))).flat();
+    await seen.all(ids);
+    await until(() => intake.backlog().then(({ jobs }) => Array(jobs).fill(0)), 0);
+  });
+});
+
+function present<T>(list: (T | undefined)[]): T[] {
+  return list.filter((one) => one !== undefined);
+}

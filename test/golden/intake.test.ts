@@ -1,0 +1,143 @@
+import { readFileSync } from "node:fs";
+import { expect } from "chai";
+import { Redis } from "ioredis";
+import { completeDraft, encodeDraft, jobIdOf } from "../../src/core/jobs.ts";
+import { RedisIntake } from "../../src/stacks/redis/intake.ts";
+import { JOBS } from "../../src/stacks/redis/keys.ts";
+import { type ScriptedRedis, scripts } from "../../src/stacks/redis/scripts.ts";
+import { BOUNDS, Trusted } from "../contract/intakes.ts";
+import { type FreshServers, freshServers, productionMissing } from "../support/servers.ts";
+
+// Jobs outlive the version that wrote them, and two versions use one Redis while they are replaced:
+// what these files say may be added to, never changed.
+
+const golden = (name: string) =>
+  JSON.parse(readFileSync(new URL(name, import.meta.url), "utf8")) as Record<string, unknown>;
+
+const TOKEN = "0f8fad5b-d9cb-469f-a165-70867728950e";
+const REQUEST = "7c9e6679-7425-40de-944b-e07fc1f90ae7";
+const BASE = { applicationToken: TOKEN, createMs: 1_764_000_000_123 };
+const MESSAGE = {
+  kind: "message",
+  ...BASE,
+  requestId: REQUEST,
+  chatNumber: 7,
+  author: "Zoë",
+  body: 'He said "no"\nمرحبا \u{1F468} \u2028',
+} as const;
+const CHAT = { kind: "chat", ...BASE, requestId: undefined } as const;
+const COUNTER = { applicationToken: TOKEN, chatNumber: 7 };
+
+describe("golden: the job", () => {
+  const jobs = golden("jobs.json");
+
+  it("is written as it always was", () => {
+    const given = { number: 12, epoch: 3, accept: 9_007_199_254_740_991 };
+    expect(completeDraft(encodeDraft(MESSAGE), given)).to.equal(jobs.message);
+    expect(completeDraft(encodeDraft(CHAT), given)).to.equal(jobs.chat);
+  });
+});
+
+const suite = productionMissing === undefined ? describe : describe.skip;
+
+suite("golden: Redis", () => {
+  let servers: FreshServers;
+  let redis: ScriptedRedis;
+  let intake: RedisIntake;
+
+  beforeEach(async () => {
+    servers = await freshServers();
+    redis = new Redis(servers.redisUrl, { scripts }) as ScriptedRedis;
+    intake = new RedisIntake({ url: servers.redisUrl, ...BOUNDS });
+  });
+  afterEach(async () => {
+    intake?.stop();
+    redis?.disconnect();
+    await servers?.drop();
+  });
+
+  it("keeps jobs, counters and the rest under the names and in the forms it always did", async () => {
+    const one = await new Trusted(intake, 3).begin();
+    await one.seed({ applicationToken: TOKEN }, 64);
+    await one.seed(COUNTER, 128, 11);
+    const { createMs } = BASE;
+    const request = { id: REQUEST, digest: "00112233445566aa" };
+    await one.accept(COUNTER, { ...encodeDraft(MESSAGE), createMs, request });
+    await one.accept({ applicationToken: TOKEN }, { ...encodeDraft(CHAT), createMs });
+    expect(await contentsOf(redis)).to.deep.equal(golden("redis-contents.json"));
+    const [found] = await intake.find([jobIdOf({ ...COUNTER, number: 12 })]);
+    expect(found?.job).to.deep.equal({ ...MESSAGE, number: 12, epoch: 3, accept: 1 });
+    expect(await redis.hlen(JOBS)).to.equal(2);
+  });
+
+  it("is answered by the scripts as it always was", async () => {
+    const keys = ["c", "ledger", "ceilings", "dirty", "jobs", "waiting"];
+    const rest = ["requests:", 3_600_000];
+    const job = ["35mtxw8u", "c:", '{"data":{"number":', "}}"];
+    const ask = (request = ["", ""], seen = 0, backlogMax = 100, chat = "") =>
+      redis.accept(...keys, 1, seen, backlogMax, 16, ...rest, ...request, ...job, chat);
+    const grant = (ceiling: number, start: number | "", epoch = 1) =>
+      redis.grant("c", "ledger", "ceilings", "dirty", epoch, ceiling, start);
+    const parked = ["failed", "jobs", "waiting"];
+    const replies: Record<string, unknown> = {
+      "accept, nothing installed": await ask(),
+      install: await redis.install("ledger", "ceilings", 1),
+      "install again": await redis.install("ledger", "ceilings", 1),
+      "accept, no key": await ask(),
+      "grant, other epoch": await grant(2, 0, 2),
+      "grant, raise without a ceiling": await grant(2, ""),
+      "grant, seed": await grant(2, 0),
+      accept: await ask(["field", "digest"], 0, 100, "c-"),
+      "accept, replayed": await ask(["field", "digest"]),
+      "accept, reused": await ask(["field", "other"]),
+      "accept, seen more": await ask(["", ""], 2),
+      "accept, full": await ask(["", ""], 1, 1),
+      "accept, again": await ask(),
+      "accept, exhausted": await ask(),
+      "grant, raise": await grant(9_007_199_254_740_991, ""),
+      "forget, changed since": await redis.forget("dirty", "c", "1:1"),
+      forget: await redis.forget("dirty", "c", "1:2"),
+      "requeue, not parked": await redis.requeue(...parked, "c:1", "{}"),
+      ghosts: await redis.ghosts("active", "jobs", "waiting", 10),
+    };
+    await redis.sadd("failed", "c:1");
+    await redis.lpush("active", "c:9", "c:1");
+    await redis.set("c", "9007199254740989");
+    Object.assign(replies, {
+      requeue: await redis.requeue(...parked, "c:1", "{}"),
+      "ghosts, one": await redis.ghosts("active", "jobs", "waiting", 10),
+      "accept, near the end": await ask(),
+    });
+    await redis.del("c");
+    replies["accept, key deleted"] = await ask();
+    expect(replies).to.deep.equal(golden("redis-replies.json"));
+  });
+});
+
+/** Everything in the database, but for the slice of time in a name. */
+async function contentsOf(redis: Redis): Promise<Record<string, unknown>> {
+  const contents: Record<string, unknown> = {};
+  for (const key of (await redis.keys("*")).sort()) {
+    const name = key.replace(/(requests:)\d+$/, "$1<slice>");
+    switch (await redis.type(key)) {
+      case "string":
+        contents[name] = await redis.get(key);
+        break;
+      case "list":
+        contents[name] = await redis.lrange(key, 0, -1);
+        break;
+      case "hash": {
+        const pairs = await redis.hgetallBuffer(key);
+        const hex = name.endsWith("<slice>");
+        contents[name] = Object.fromEntries(
+          Object.entries(pairs).map(([field, value]) => [
+            hex ? "<16 bytes>" : field,
+            value.toString(),
+          ]),
+        );
+        break;
+      }
+    }
+  }
+  return contents;
+}
