@@ -2,9 +2,10 @@ import { join } from "node:path";
 import type { Ledger, Store } from "../../src/core/ports.ts";
 import { SqlLedger } from "../../src/stacks/sql/ledger.ts";
 import { migrate } from "../../src/stacks/sql/migrate.ts";
-import { type Orm, openMysqlOrm, openSqliteOrm } from "../../src/stacks/sql/orm.ts";
+import { closeOrm, type Orm, openMysqlOrm, openSqliteOrm } from "../../src/stacks/sql/orm.ts";
 import { SqlStore } from "../../src/stacks/sql/store.ts";
 import { freshDataDir, freshServers } from "../support/servers.ts";
+import type { Empty } from "./migrations.ts";
 
 /** A fresh database, as the processes of one stack share it. */
 export interface Shared {
@@ -21,7 +22,7 @@ export async function sqliteDatabase(): Promise<Shared> {
   return {
     open: async (processId) => partsOf(orm, processId),
     close: async () => {
-      await orm.mikro.close();
+      await closeOrm(orm);
       await drop();
     },
   };
@@ -39,7 +40,7 @@ export async function mysqlDatabase(): Promise<Shared> {
   return {
     open: async (processId) => partsOf(await open(), processId),
     close: async () => {
-      for (const orm of orms) await orm.mikro.close();
+      for (const orm of orms) await closeOrm(orm);
       await drop();
     },
   };
@@ -47,4 +48,16 @@ export async function mysqlDatabase(): Promise<Shared> {
 
 function partsOf(orm: Orm, processId: string) {
   return { store: new SqlStore({ orm, processId }), ledger: new SqlLedger({ orm }) };
+}
+
+export async function emptySqlite(): Promise<Empty> {
+  const { dataDir, drop } = freshDataDir();
+  const orm = await openSqliteOrm({ file: join(dataDir, "store.db") });
+  return { orms: [orm], drop };
+}
+
+export async function emptyMysql(): Promise<Empty> {
+  const { mysqlUrl: url, drop } = await freshServers();
+  const open = () => openMysqlOrm({ url, poolMax: 4 });
+  return { orms: [await open(), await open(), await open()], drop };
 }

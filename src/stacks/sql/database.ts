@@ -8,9 +8,6 @@ export type Session = SqlEntityManager;
 
 export type Value = string | number | boolean | Date | null | undefined;
 
-/** A whole step, from the wait for a connection to the commit, fails after this time. */
-const STEP_TIMEOUT_MS = 10_000;
-
 /** Tries of a transaction that others stand in the way of, and the longest pause between two. */
 const TRIES_MAX = 5;
 const PAUSE_MS_MAX = 50;
@@ -29,7 +26,7 @@ export class Database {
   async read<T>(work: (em: Session) => Promise<T>, signal?: AbortSignal): Promise<T> {
     signal?.throwIfAborted();
     try {
-      return await within(STEP_TIMEOUT_MS, work(this.fork(signal)));
+      return await this.step(() => work(this.fork(signal)));
     } catch (error) {
       if (signal?.aborted) throw signal.reason;
       throw outward(error);
@@ -38,16 +35,15 @@ export class Database {
 
   /**
    * Runs in one transaction, and again where a deadlock or a lock wait undid it. `work` must send
-   * its statements through the manager it is given: on SQLite any other would wait for itself.
+   * its statements through the session it is given: on SQLite any other would wait for itself.
    */
   async transaction<T>(work: (em: Session) => Promise<T>): Promise<T> {
-    const startMs = Date.now();
+    const againMs = Date.now() + this.orm.timeouts.stepMs / 2;
     for (let tries = 1; ; tries++) {
       try {
-        const run = this.fork().transactional((em) => work(em as Session));
-        return await within(STEP_TIMEOUT_MS, run);
+        return await this.step(() => this.fork().transactional((em) => work(em as Session)));
       } catch (error) {
-        const again = tries < TRIES_MAX && Date.now() - startMs < STEP_TIMEOUT_MS / 2;
+        const again = tries < TRIES_MAX && Date.now() < againMs;
         if (!again || failureOf(error) !== "contention") throw outward(error);
         await sleep(Math.random() * PAUSE_MS_MAX);
       }
@@ -66,8 +62,20 @@ export class Database {
     return Number(result.numAffectedRows ?? 0);
   }
 
-  async close(): Promise<void> {
-    await this.orm.mikro.close();
+  /** One try, within the time for it. What comes after that time is not waited for. */
+  private async step<T>(work: () => Promise<T>): Promise<T> {
+    if (this.orm.closed) throw new Error("the database is closed");
+    const { stepMs } = this.orm.timeouts;
+    const done = new AbortController();
+    const timeout = sleep(stepMs, undefined, { signal: done.signal }).then(() => {
+      throw new Error(`the database did not answer within ${stepMs} ms`);
+    });
+    timeout.catch(() => {});
+    try {
+      return await Promise.race([work(), timeout]);
+    } finally {
+      done.abort();
+    }
   }
 
   private fork(signal?: AbortSignal): Session {
@@ -93,19 +101,6 @@ function forSqlite(value: Value): string | number | null {
   if (value instanceof Date) return value.getTime();
   if (typeof value === "boolean") return Number(value);
   return value ?? null;
-}
-
-async function within<T>(ms: number, work: Promise<T>): Promise<T> {
-  const late = new AbortController();
-  const timeout = sleep(ms, undefined, { signal: late.signal }).then(() => {
-    throw new Error(`the database did not answer within ${ms} ms`);
-  });
-  try {
-    return await Promise.race([work, timeout]);
-  } finally {
-    late.abort();
-    timeout.catch(() => {});
-  }
 }
 
 function outward(error: unknown): unknown {

@@ -1,4 +1,5 @@
 import type { Socket } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
 import { Migrator } from "@mikro-orm/migrations";
 import { type MySqlConnection, MySqlDriver } from "@mikro-orm/mysql";
 import {
@@ -16,21 +17,33 @@ export type Dialect = "mysql" | "sqlite";
 export interface Orm {
   dialect: Dialect;
   mikro: MikroORM;
+  timeouts: Timeouts;
   /** While true a silent connection is left alone: a migration may take long. */
   patient: boolean;
+  closed: boolean;
+  /** Of the connections that are open; SQLite has none. */
+  sockets: Set<Socket>;
 }
 
-/** A connection that cannot be made within this time fails. */
-const CONNECT_TIMEOUT_MS = 2_000;
+export interface Timeouts {
+  /** A connection that cannot be made within this time fails. */
+  connectMs: number;
+  /**
+   * A connection on which nothing comes or goes for this time is destroyed, with the statement that
+   * waits on it: nothing else ends a wait for a server that vanished without closing.
+   */
+  silenceMs: number;
+  /** A whole step fails after this time, from the wait for a connection to the commit. */
+  stepMs: number;
+}
 
-/**
- * A connection on which nothing comes or goes for this time is destroyed, with whatever statement
- * waits on it: nothing else ends a wait for a server that has vanished without closing.
- */
-const SILENCE_TIMEOUT_MS = 8_000;
+const TIMEOUTS: Timeouts = { connectMs: 2_000, silenceMs: 8_000, stepMs: 10_000 };
 
 /** Spare connections are closed after this time, before silence would destroy them. */
 const IDLE_TIMEOUT_MS = 5_000;
+
+/** How long connections may take to close in good order. */
+const CLOSE_TIMEOUT_MS = 1_000;
 
 /** A statement that waits for another transaction's rows gives up after this time. */
 const LOCK_TIMEOUT_S = 2;
@@ -50,7 +63,12 @@ const MYSQL_SESSION = [
 ];
 
 /** Opens a pool of connections to MySQL or MariaDB. No connection is made yet. */
-export async function openMysqlOrm(options: { url: string; poolMax: number }): Promise<Orm> {
+export async function openMysqlOrm(options: {
+  url: string;
+  poolMax: number;
+  timeouts?: Partial<Timeouts>;
+}): Promise<Orm> {
+  const timeouts = { ...TIMEOUTS, ...options.timeouts };
   const mikro = await MikroORM.init({
     ...COMMON,
     driver: MySqlDriver,
@@ -63,28 +81,53 @@ export async function openMysqlOrm(options: { url: string; poolMax: number }): P
     driverOptions: {
       // Without it a row that was there already would count as affected.
       flags: ["-FOUND_ROWS"],
-      connectTimeout: CONNECT_TIMEOUT_MS,
+      connectTimeout: timeouts.connectMs,
       queueLimit: options.poolMax * WAITERS_PER_CONNECTION,
     },
   });
-  const orm: Orm = { dialect: "mysql", mikro, patient: false };
-  const connection = mikro.em.getConnection() as MySqlConnection;
-  const pool = await connection.getNativeClient();
-  pool.on("connection", (raw) => {
-    // A connection belongs to whoever has it; the pool hears of its end by itself.
-    raw.on("error", () => {});
-    const socket = (raw as unknown as { stream: Socket }).stream;
-    socket.setTimeout(SILENCE_TIMEOUT_MS, () => {
-      if (orm.patient) return;
-      socket.destroy(new Error(`the database was silent for ${SILENCE_TIMEOUT_MS} ms`));
-    });
-    for (const sql of MYSQL_SESSION) {
-      raw.query(sql, (error) => {
-        if (error !== null) socket.destroy(error);
-      });
-    }
+  const orm: Orm = { dialect: "mysql", mikro, timeouts, ...fresh() };
+  const pool = await (mikro.em.getConnection() as MySqlConnection).getNativeClient();
+  pool.on("connection", (connection) => {
+    prepare({ connection: connection as unknown as Connection, orm });
   });
   return orm;
+}
+
+const fresh = () => ({ patient: false, closed: false, sockets: new Set<Socket>() });
+
+/** A connection of mysql2, as far as it is used here. */
+interface Connection {
+  stream: Socket;
+  query(sql: string, done: (error: Error | null) => void): void;
+  on(event: "error", heard: () => void): void;
+}
+
+/** Runs before a new connection is given to whoever asked for it; statements wait in line. */
+function prepare({ connection, orm }: { connection: Connection; orm: Orm }): void {
+  // Whoever has the connection hears of its end, and so does the pool; nobody else needs to.
+  connection.on("error", () => {});
+  const socket = connection.stream;
+  orm.sockets.add(socket);
+  socket.on("close", () => orm.sockets.delete(socket));
+  const { silenceMs } = orm.timeouts;
+  socket.setTimeout(silenceMs, () => {
+    if (orm.patient) return;
+    socket.destroy(new Error(`the database was silent for ${silenceMs} ms`));
+  });
+  for (const sql of MYSQL_SESSION) {
+    connection.query(sql, (error) => {
+      if (error !== null) socket.destroy(error);
+    });
+  }
+}
+
+/** Closes every connection; what still needs one fails from here on. Does not fail itself. */
+export async function closeOrm(orm: Orm): Promise<void> {
+  orm.closed = true;
+  // A server that has vanished does not answer the farewell either.
+  const closed = orm.mikro.close().catch(() => {});
+  await Promise.race([closed, sleep(CLOSE_TIMEOUT_MS, undefined, { ref: false })]);
+  for (const socket of orm.sockets) socket.destroy();
 }
 
 /** Opens a file with one connection. Whoever calls makes sure that no other process has it open. */
@@ -96,11 +139,13 @@ export async function openSqliteOrm(options: { file: string }): Promise<Orm> {
     driverOptions: new StoreDialect(options.file),
     migrations: { ...COMMON.migrations, migrationsList: migrationsList.sqlite },
     discovery: { onMetadata: forSqlite },
+    // The tables of the search index are nobody's entities.
+    schemaGenerator: { skipTables: [/^search_(chats|identity)$/, /^message_search/] },
   });
   const connection = mikro.em.getConnection();
   await connection.execute("PRAGMA journal_mode = WAL");
   await connection.execute("PRAGMA synchronous = FULL");
-  return { dialect: "sqlite", mikro, patient: false };
+  return { dialect: "sqlite", mikro, timeouts: TIMEOUTS, ...fresh() };
 }
 
 const COMMON = {
