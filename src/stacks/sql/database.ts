@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { SqlEntityManager } from "@mikro-orm/sql";
-import { failureOf, storeUnavailable } from "./failures.ts";
+import { failureOf, storeUnavailable, withoutStatement } from "./failures.ts";
 import type { Dialect, Orm } from "./orm.ts";
 
 /** What statements go through: MikroORM's entity manager, inside a transaction or outside. */
@@ -12,7 +12,7 @@ export type Value = string | number | boolean | Date | null | undefined;
 const TRIES_MAX = 5;
 const PAUSE_MS_MAX = 50;
 
-/** A database through MikroORM. Its errors leave here as STORE_UNAVAILABLE, or as they are. */
+/** A database through MikroORM. Its errors leave here as STORE_UNAVAILABLE, or without values. */
 export class Database {
   readonly dialect: Dialect;
   private readonly orm: Orm;
@@ -56,7 +56,7 @@ export class Database {
     return result.rows as T[];
   }
 
-  /** How many rows a statement inserted, changed or deleted; one that is as it was does not count. */
+  /** How many rows a statement inserted, changed or deleted; one left as it was does not count. */
   async run(em: Session, sql: string, values: Value[] = []): Promise<number> {
     const result = await em.getKysely().executeQuery(this.statement(sql, values));
     return Number(result.numAffectedRows ?? 0);
@@ -105,5 +105,6 @@ function forSqlite(value: Value): string | number | null {
 
 function outward(error: unknown): unknown {
   const failure = failureOf(error);
-  return failure === "away" || failure === "contention" ? storeUnavailable(error) : error;
+  if (failure === "defect") return error;
+  return failure === "data" ? withoutStatement(error) : storeUnavailable(error);
 }

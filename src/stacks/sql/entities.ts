@@ -6,7 +6,7 @@ import { defineEntity, type InferEntity, p } from "@mikro-orm/core";
 /** Tokens and ids are compared byte by byte; SQLite does so by itself and drops the collation. */
 const uuid = () => p.character().length(36).collation("ascii_bin");
 const text = (length: number) => p.string().length(length).collation("utf8mb4_bin");
-/** MariaDB reports no default as the default "NULL", which the schema diff would take for a text. */
+/** MariaDB reports no default as the default "NULL", which a schema diff would take for text. */
 const optionalUuid = () => uuid().nullable().ignoreSchemaChanges("default");
 const bigint = () => p.bigint("number").unsigned(false);
 /** Part of a key; no foreign key, and the key is the only index. */

@@ -64,8 +64,14 @@ export function isDuplicate(error: unknown): boolean {
  * that would carry bodies into the log.
  */
 export function storeUnavailable(error: unknown): ParleyError {
-  const cause = new Error(nameOf(error), { cause: undefined });
+  const cause = new Error(nameOf(error));
   return new ParleyError("STORE_UNAVAILABLE", "the database cannot be reached now", { cause });
+}
+
+/** The fault of a value, told apart as before but without the statement, which has the value. */
+export function withoutStatement(error: unknown): Error {
+  const { errno, errcode } = error as DriverError;
+  return Object.assign(new Error(nameOf(error)), { errno, errcode });
 }
 
 /** An error's name and number, and its text where that cannot quote a stored value. */

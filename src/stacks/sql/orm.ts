@@ -70,14 +70,14 @@ export async function openMysqlOrm(options: {
 }): Promise<Orm> {
   const timeouts = { ...TIMEOUTS, ...options.timeouts };
   const mikro = await MikroORM.init({
-    ...COMMON,
+    ...OF_BOTH,
     driver: MySqlDriver,
     clientUrl: options.url,
     charset: "utf8mb4",
     collate: "utf8mb4_bin",
     timezone: "Z",
     pool: { min: 0, max: options.poolMax, idleTimeoutMillis: IDLE_TIMEOUT_MS },
-    migrations: { ...COMMON.migrations, migrationsList: migrationsList.mysql },
+    migrations: { ...OF_BOTH.migrations, migrationsList: migrationsList.mysql },
     driverOptions: {
       // Without it a row that was there already would count as affected.
       flags: ["-FOUND_ROWS"],
@@ -133,11 +133,11 @@ export async function closeOrm(orm: Orm): Promise<void> {
 /** Opens a file with one connection. Whoever calls makes sure that no other process has it open. */
 export async function openSqliteOrm(options: { file: string }): Promise<Orm> {
   const mikro = await MikroORM.init({
-    ...COMMON,
+    ...OF_BOTH,
     driver: SqliteDriver,
     dbName: options.file,
     driverOptions: new StoreDialect(options.file),
-    migrations: { ...COMMON.migrations, migrationsList: migrationsList.sqlite },
+    migrations: { ...OF_BOTH.migrations, migrationsList: migrationsList.sqlite },
     discovery: { onMetadata: forSqlite },
     // The tables of the search index are nobody's entities.
     schemaGenerator: { skipTables: [/^search_(chats|identity)$/, /^message_search/] },
@@ -148,7 +148,7 @@ export async function openSqliteOrm(options: { file: string }): Promise<Orm> {
   return { dialect: "sqlite", mikro, timeouts: TIMEOUTS, ...fresh() };
 }
 
-const COMMON = {
+const OF_BOTH = {
   entities,
   extensions: [Migrator],
   // The database is made by whoever administers the server; nothing is asked at the start.

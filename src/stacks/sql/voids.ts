@@ -4,7 +4,7 @@ import { WORDS } from "./dialects.ts";
 import { type CounterKey, distinct, nameOfKey } from "./keys.ts";
 
 // Voids and rows exclude each other. Whoever writes a row whose number may be void, and whoever
-// makes numbers void, holds the counter's row of the table ceilings, so they cannot miss each other.
+// makes numbers void, holds the counter's row of the table ceilings, so none can miss the other.
 
 interface RangeRow {
   first_number: number;
