@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from "node:timers/promises";
+import { setImmediate as breathe, setTimeout as sleep } from "node:timers/promises";
 import type { SqlEntityManager } from "@mikro-orm/sql";
 import { failureOf, storeUnavailable, withoutStatement } from "./failures.ts";
 import type { Dialect, Orm } from "./orm.ts";
@@ -41,7 +41,13 @@ export class Database {
     const againMs = Date.now() + this.orm.timeouts.stepMs / 2;
     for (let tries = 1; ; tries++) {
       try {
-        return await this.step(() => this.fork().transactional((em) => work(em as Session)));
+        return await this.step(() =>
+          this.fork().transactional(async (em) => {
+            // SQLite answers at once: transactions in a row would leave no turn to anything else.
+            if (this.dialect === "sqlite") await breathe();
+            return work(em as Session);
+          }),
+        );
       } catch (error) {
         const again = tries < TRIES_MAX && Date.now() < againMs;
         if (!again || failureOf(error) !== "contention") throw outward(error);

@@ -172,7 +172,7 @@ function valuesOfMessage(job: MessageJob, { applicationId, chatNumber }: Counter
   return [applicationId, chatNumber, number, body, author, new Date(createMs), requestId];
 }
 
-/** The one hot statement, written by hand: docs/adr/0030-hot-insert-by-hand.md. */
+/** The one hot statement, written by hand: docs/adr/0030-the-hot-insert-is-written-by-hand.md. */
 function insertValues(
   database: Database,
   em: Session,

@@ -50,12 +50,14 @@ export class SqlLedger implements Ledger {
     });
   }
 
-  begin(step: { after: number; runId: string }): Promise<void> {
+  begin(step: { after: number; above?: number; runId: string }): Promise<void> {
+    const { after, above = 0, runId } = step;
+    const settled = above > after ? {} : { pending: false };
     return this.database.transaction(async (em) => {
       const begun = await em.nativeUpdate(
         LedgerRow,
-        { id: 1, epoch: step.after, pending: false },
-        { epoch: step.after + 1, pending: true, runId: step.runId },
+        { id: 1, epoch: after, ...settled },
+        { epoch: Math.max(after, above) + 1, pending: true, runId },
       );
       // What was seen of earlier epochs says nothing of this one.
       if (begun === 1) await em.nativeDelete(WitnessRow, { epoch: { $lte: step.after } });
