@@ -180,7 +180,8 @@ export class Numbering {
         this.trust = { connection: found.connection, epoch: found.epoch };
         return this.trust;
       }
-      if (!ledger.pending) await this.ledger.begin({ after: ledger.epoch, runId: found.runId });
+      const step = { after: ledger.epoch, above: found.epoch, runId: found.runId };
+      if (!ledger.pending || step.above > step.after) await this.ledger.begin(step);
       await this.installPending(found);
     }
     throw new ParleyError("COUNTERS_UNAVAILABLE", "numbers cannot be allocated now");

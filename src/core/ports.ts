@@ -196,8 +196,12 @@ export interface Store {
 export interface Ledger {
   /** `witnessed` is the highest running number of the epoch that any process noted. */
   get(): Promise<{ epoch: number; pending: boolean; runId: string; witnessed: number }>;
-  /** Begins epoch `after + 1`, pending, unless another process did or one is pending. */
-  begin(step: { after: number; runId: string }): Promise<void>;
+  /**
+   * Begins epoch `after + 1`, pending, unless another process did or one is pending. With `above`,
+   * a later epoch that was found in the intake (so this database is an older copy), it begins the
+   * one above that, also in place of one that is pending, which the intake would never take.
+   */
+  begin(step: { after: number; above?: number; runId: string }): Promise<void>;
   /** The epoch counts as begun from here on; nothing where it is not the pending one. */
   confirm(step: { epoch: number; runId: string }): Promise<void>;
   /** Notes that the epoch goes on under another run id. */
