@@ -79,6 +79,9 @@ export function storeContract(name: string, open: () => Promise<Shared>, missing
           const { application } = await store.insertApplication(newApplication({ name: text }));
           expect((await store.findApplication(application.token))!.name).to.equal(text);
         }
+        const hard = `returning 'it''s' "x" \\ ? ?? :name -- \x1a`;
+        const change = { name: hard, updateTime: new Date(CREATE_MS) };
+        expect((await store.updateApplication(token, change))!.name).to.equal(hard);
         const long = "👍".repeat(255);
         const { application } = await store.insertApplication(newApplication({ name: long }));
         expect((await store.findApplication(application.token))!.name).to.equal(long);
