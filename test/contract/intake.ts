@@ -34,7 +34,7 @@ export function intakeContract(
         expect(await one.accept(chat)).to.deep.equal({ kind: "exhausted", ceiling: 3 });
       });
 
-      it("gives 64 callers over two connections each number once, and none is missing", async () => {
+      it("gives 64 callers over two connections each number once and none twice", async () => {
         const [one, other] = [await open(), await open()];
         const chat = newChat();
         await one.seed(chat);

@@ -54,7 +54,7 @@ suite("intake: Redis, when something is wrong", () => {
     expect(await one.take(chat)).to.equal(2);
   });
 
-  it("never gives a number on a connection that nobody looked at, however often it is cut", async () => {
+  it("never gives a number on a connection that nobody looked at", async () => {
     const { one, chat } = await seeded();
     const first = one.connection;
     const accepted: number[] = [];
@@ -78,7 +78,7 @@ suite("intake: Redis, when something is wrong", () => {
     expect(new Set(accepted).size).to.equal(accepted.length);
   });
 
-  it("says so within about a second where Redis is silent, and goes on when it is not", async () => {
+  it("says so within about a second where Redis is silent, and goes on later", async () => {
     const { one, chat } = await seeded();
     wire.silence();
     const startMs = performance.now();
@@ -89,7 +89,7 @@ suite("intake: Redis, when something is wrong", () => {
     expect(await one.intake.counts([chat])).to.deep.equal([0]);
   });
 
-  it("says so within about a second where Redis is away, and finds it when it comes", async () => {
+  it("says so within about a second where Redis is away, and finds it later", async () => {
     await wire.close();
     const intake = open();
     for (let at = 0; at < 5; at++) {

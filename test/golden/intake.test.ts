@@ -56,7 +56,7 @@ suite("golden: Redis", () => {
     await servers?.drop();
   });
 
-  it("keeps jobs, counters and the rest under the names and in the forms it always did", async () => {
+  it("keeps jobs, counters and the rest as it always did", async () => {
     const one = await new Trusted(intake, 3).begin();
     await one.seed({ applicationToken: TOKEN }, 64);
     await one.seed(COUNTER, 128, 11);
