@@ -27,7 +27,10 @@ async function start(place: Place, folder: string): Promise<number> {
     makeFolderFor(place.account, `${folder}/${name}`);
   }
   writeFileSync(`${folder}/config/elasticsearch.yml`, elasticsearchYml(place, folder));
-  writeFileSync(`${folder}/config/jvm.options`, "-Xms512m\n-Xmx512m\n");
+  // The server may not have its own program below the system's folder for temporary files, where a
+  // checkout may well lie; so it gets a folder of its own.
+  const heap = "-Xms512m\n-Xmx512m\n";
+  writeFileSync(`${folder}/config/jvm.options`, `${heap}-Djava.io.tmpdir=\${ES_TMPDIR}\n`);
   copyFileSync(`${home}/config/log4j2.properties`, `${folder}/config/log4j2.properties`);
   return await launchDaemon(place, folder, `${home}/bin/elasticsearch`, java);
 }
