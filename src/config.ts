@@ -3,13 +3,21 @@ import { z } from "zod";
 // The only reader of process.env. Every setting is a line of the table below, which is also where
 // the table of settings in the README comes from.
 
-const milliseconds = z.coerce.number().int().min(1).max(86_400_000);
-const seconds = (min: number, max: number) => z.coerce.number().int().min(min).max(max);
+/** A whole number within bounds that its error names. */
+function whole(min: number, max: number) {
+  const error = `must be a whole number from ${min} to ${max}`;
+  return z.coerce.number({ error }).int(error).min(min, error).max(max, error);
+}
+
+const cron = z.string().regex(/^\S+(\s+\S+){4,5}$/, "must be a cron line of five or six fields");
 const flag = z.enum(["true", "false"]).transform((text) => text === "true");
+const ADDRESS = /^(\[[0-9a-fA-F:]+\]|[^:\s]+):\d{1,5}$/;
 const address = z
   .string()
-  .regex(/^(\[[0-9a-fA-F:]+\]|[^:\s]+):\d{1,5}$/, "must be host:port")
-  .refine((text) => Number(text.split(":").pop()) <= 65_535, "must have a port up to 65535");
+  .refine(
+    (text) => ADDRESS.test(text) && Number(text.split(":").pop()) <= 65_535,
+    "must be host:port with a port up to 65535",
+  );
 const url = (...protocols: string[]) =>
   z.string().refine((text) => protocols.includes(URL.parse(text)?.protocol.slice(0, -1) ?? ""), {
     error: `must be a URL that begins with ${protocols.map((one) => `${one}://`).join(" or ")}`,
@@ -62,42 +70,42 @@ export const settings = {
   },
   PARLEY_MYSQL_POOL_MAX: {
     default: "10",
-    schema: z.coerce.number().int().min(2).max(1_000),
+    schema: whole(2, 1_000),
     means: "connections of each process to the database",
   },
   PARLEY_REQUEST_ID_TTL: {
     default: "3600",
-    schema: seconds(1, 86_400),
+    schema: whole(1, 86_400),
     means: "seconds for which a request id is remembered at least",
   },
   PARLEY_BACKLOG_MAX: {
     default: "1000000",
-    schema: z.coerce.number().int().min(1).max(100_000_000),
+    schema: whole(1, 100_000_000),
     means: "jobs that may wait (16 remembered request ids count as one) before creates are refused",
   },
   PARLEY_SYNC_CRON: {
     default: "0 * * * *",
-    schema: z.string().min(9),
+    schema: cron,
     means: "when counts are copied from the counters, in UTC; six fields begin with seconds",
   },
   PARLEY_REPAIR_CRON: {
     default: "*/10 * * * * *",
-    schema: z.string().min(9),
+    schema: cron,
     means: "when the search index is given what it lacks",
   },
   PARLEY_WORKER_CONCURRENCY: {
     default: "1000",
-    schema: z.coerce.number().int().min(1).max(5_000),
+    schema: whole(1, 5_000),
     means: "jobs that one worker has in work at a time",
   },
   PARLEY_WORKER_LANES: {
     default: "3",
-    schema: z.coerce.number().int().min(1).max(64),
+    schema: whole(1, 64),
     means: "batches that one worker has in work at a time",
   },
   PARLEY_STOP_GRACE_MS: {
     default: "10000",
-    schema: milliseconds.max(14_000),
+    schema: whole(1, 14_000),
     means: "how long calls and jobs in work may take to end when a process is told to stop",
   },
   PARLEY_HEARTBEAT_FILE: {

@@ -18,11 +18,14 @@ import {
 } from "./client.ts";
 
 /** One line of the file. Chats get new numbers, in the order in which they first appear. */
-const lineSchema = z.object({
-  chat: z.union([z.number(), z.string().min(1)]),
-  author: z.string().default(""),
-  body: z.string().min(1),
-});
+const lineSchema = z.object(
+  {
+    chat: z.union([z.number(), z.string().min(1)], { error: "must be a number or a name" }),
+    author: z.string({ error: "must be text" }).default(""),
+    body: z.string({ error: "must be there, and text" }).min(1, "must not be empty"),
+  },
+  { error: "must be a JSON object" },
+);
 
 type Line = z.infer<typeof lineSchema>;
 
@@ -111,6 +114,7 @@ class Load {
   private readonly ends = new Map<string, Promise<number>>();
   private inWork = 0;
   private wake: (() => void) | undefined;
+  private failure: Error | undefined;
   bytes = 0;
   messages = 0;
   badLines = 0;
@@ -130,15 +134,17 @@ class Load {
     for await (const text of linesOf(file)) {
       number++;
       const bytes = Buffer.byteLength(text) + 1;
+      if (this.failure !== undefined) break;
       if (text.trim() === "") this.bytes += bytes;
       else this.take(number, text, bytes);
-      while (this.inWork >= LINES_IN_WORK_MAX) {
+      while (this.inWork >= LINES_IN_WORK_MAX && this.failure === undefined) {
         await new Promise<void>((resolve) => {
           this.wake = resolve;
         });
       }
     }
-    await Promise.all(this.ends.values());
+    await Promise.allSettled(this.ends.values());
+    if (this.failure !== undefined) throw this.failure;
   }
 
   private take(number: number, text: string, bytes: number): void {
@@ -146,7 +152,7 @@ class Load {
     try {
       line = lineSchema.parse(JSON.parse(text));
     } catch (error) {
-      this.bad(number, error instanceof z.ZodError ? z.prettifyError(error) : "is no JSON");
+      this.bad(number, error instanceof z.ZodError ? faultsOf(error) : "is no JSON");
       this.bytes += bytes;
       return;
     }
@@ -166,8 +172,11 @@ class Load {
       this.wake?.();
       return chatNumber;
     });
-    // Its failure is told by readAll; here it only must not count as unhandled until then.
-    end.catch(() => this.wake?.());
+    // What is no line's fault ends the whole: every other line would fail in the same way.
+    end.catch((error: Error) => {
+      this.failure ??= error;
+      this.wake?.();
+    });
     this.ends.set(name, end);
   }
 
@@ -223,6 +232,13 @@ async function createApplication(clients: Clients, options: ImportOptions): Prom
     clients.applications.createApplication(request, done),
   );
   return answer.application!.token;
+}
+
+/** Like the server's own words for a field: its name, and what it must be. */
+function faultsOf(error: z.ZodError): string {
+  return error.issues
+    .map((issue) => `${issue.path.join(".") || "line"}: ${issue.message}`)
+    .join("; ");
 }
 
 /** Tries again where the server asks for it; the request id of the call keeps it from doubling. */

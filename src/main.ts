@@ -121,6 +121,13 @@ async function checkHealth(address: string): Promise<void> {
   }
 }
 
+/** The error's words and those of what caused it, without a gRPC client's notes to itself. */
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  const cause = error.cause instanceof Error ? `: ${error.cause.message}` : "";
+  return `${error.message}${cause}`.replace(/ ?Resolution note: ?$/, "");
+}
+
 /** Reads the settings, runs one command, and says in one line why it failed. */
 async function once(
   name: string,
@@ -136,7 +143,7 @@ async function once(
       flush();
     }
   } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
+    const why = reasonOf(error);
     const hint = error instanceof ConfigError ? "settings are wrong:\n" : "";
     process.stderr.write(`parley ${name}: ${hint}${why}\n`);
     process.exitCode = 1;

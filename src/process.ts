@@ -45,7 +45,9 @@ export class Heartbeat implements Process {
   }
 
   async start(): Promise<void> {
-    await writeFile(this.file, "");
+    await writeFile(this.file, "").catch((cause: Error) => {
+      throw new Error(`PARLEY_HEARTBEAT_FILE: ${cause.message}`, { cause });
+    });
     // A full disk is not this file's to tell; the health check sees that it is old.
     this.timer = setInterval(() => void writeFile(this.file, "").catch(() => {}), HEARTBEAT_MS);
   }

@@ -1,4 +1,10 @@
-import { Server, ServerCredentials, type ServiceDefinition } from "@grpc/grpc-js";
+import {
+  logVerbosity,
+  Server,
+  ServerCredentials,
+  type ServiceDefinition,
+  setLogVerbosity,
+} from "@grpc/grpc-js";
 import { HealthImplementation } from "grpc-health-check";
 import type { Core } from "../core/core.ts";
 import type { Logger } from "../log.ts";
@@ -38,6 +44,8 @@ export class Api implements Process {
     this.parts = parts;
     this.options = options;
     refuseInvalidUtf8();
+    // What it would print stands in the errors that it throws, and is no line of our log.
+    setLogVerbosity(logVerbosity.NONE);
     this.server = new Server({
       "grpc.max_receive_message_length": MESSAGE_BYTES_MAX,
       "grpc.max_send_message_length": MESSAGE_BYTES_MAX,
@@ -57,7 +65,9 @@ export class Api implements Process {
     const { address } = this.options;
     this.port = await new Promise<number>((resolve, reject) => {
       this.server.bindAsync(address, ServerCredentials.createInsecure(), (error, port) =>
-        error === null ? resolve(port) : reject(error),
+        error === null
+          ? resolve(port)
+          : reject(new Error(`PARLEY_GRPC_ADDRESS: cannot listen on ${address}: ${error.message}`)),
       );
     });
     this.setHealth("SERVING");
@@ -66,7 +76,10 @@ export class Api implements Process {
       this.parts.core.numbering.witness().catch(() => {});
     }, WITNESS_MS);
     // The first call need not wait for the epoch; a part that is away now is the calls' to tell.
-    this.parts.core.numbering.check().catch(() => {});
+    this.parts.core.numbering.check().catch((error: Error) => {
+      const err = error.cause ?? error;
+      this.parts.log.warn({ err }, "no numbers can be allocated now; creates say UNAVAILABLE");
+    });
   }
 
   /** Says NOT_SERVING, lets the calls in work end, and cuts what is left after the grace time. */

@@ -31,7 +31,11 @@ export const WAIT_ANSWER_BEFORE_MS = 100;
 export const WAIT_POLL_MS = { first: 5, last: 100 };
 
 /** Tries of one accept to come to terms with epochs and ceilings before it says UNAVAILABLE. */
-export const ACCEPT_ROUNDS_MAX = 16;
+export const ACCEPT_ROUNDS_MAX = 200;
+
+/** While one process seeds a counter the others wait so long for it, looking so often. */
+export const SEED_LEASE_MS = 2_000;
+export const SEED_PAUSE_MS = 20;
 
 /** A ceiling is raised in blocks that start here and double up to the last. */
 export const CEILING_BLOCK = { first: 64, last: 65_536 };

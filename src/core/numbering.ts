@@ -1,7 +1,8 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { ParleyError } from "../errors.ts";
 import { encodeDraft, type JobDraft } from "./jobs.ts";
-import { ACCEPT_ROUNDS_MAX, CEILING_BLOCK } from "./limits.ts";
-import type { Acceptance, Counter, Intake, Ledger } from "./ports.ts";
+import { ACCEPT_ROUNDS_MAX, CEILING_BLOCK, SEED_LEASE_MS, SEED_PAUSE_MS } from "./limits.ts";
+import type { Acceptance, Counter, Intake, Lease, Ledger } from "./ports.ts";
 
 /** The connection and epoch that this process may allocate numbers in. */
 interface Trust {
@@ -24,6 +25,7 @@ export interface Given {
 export class Numbering {
   private readonly intake: Intake;
   private readonly ledger: Ledger;
+  private readonly lease: Lease;
   private readonly processId: string;
   private trust: Trust | undefined;
   private connecting: Promise<Trust> | undefined;
@@ -32,9 +34,10 @@ export class Numbering {
   private seen = { epoch: 0, accepts: 0 };
   private witnessed = 0;
 
-  constructor(parts: { intake: Intake; ledger: Ledger; processId: string }) {
+  constructor(parts: { intake: Intake; ledger: Ledger; lease: Lease; processId: string }) {
     this.intake = parts.intake;
     this.ledger = parts.ledger;
+    this.lease = parts.lease;
     this.processId = parts.processId;
   }
 
@@ -71,11 +74,13 @@ export class Numbering {
    * is how reads mend it after a loss; undefined where no such counter exists.
    */
   async value(counter: Counter): Promise<number | undefined> {
-    const [count] = await this.intake.counts([counter]);
-    if (count !== undefined) return count;
-    const trust = this.trust ?? (await this.connect());
-    if (!(await this.grant(trust, counter, { known: false }))) return undefined;
-    return (await this.intake.counts([counter]))[0];
+    for (let round = 0; round < ACCEPT_ROUNDS_MAX; round++) {
+      const [count] = await this.intake.counts([counter]);
+      if (count !== undefined) return count;
+      const trust = this.trust ?? (await this.connect());
+      if (!(await this.grant(trust, counter, { known: false }))) return undefined;
+    }
+    throw new ParleyError("COUNTERS_UNAVAILABLE", "numbers cannot be read now");
   }
 
   /** Held against the ledger, so that an answer that needs numbers can be refused beforehand. */
@@ -133,6 +138,7 @@ export class Numbering {
     counter: Counter,
     need: { known: boolean; ceiling?: number },
   ): Promise<boolean> {
+    if (need.ceiling === undefined && !(await this.maySeed(trust, counter))) return true;
     const granted = await this.ledger.grant({ counter, epoch: trust.epoch, ...need });
     if (granted === "unknown") return false;
     if (granted === "stale") {
@@ -142,6 +148,17 @@ export class Numbering {
     const start = need.ceiling === undefined ? { start: granted.start } : {};
     await this.intake.grant({ ...trust, counter, ...start, ceiling: granted.ceiling });
     return true;
+  }
+
+  /**
+   * One process seeds a counter, the others wait for it. Two seeds would be as safe, since no start
+   * is ever shared, but the second makes numbers below its own start void that nobody lost.
+   */
+  private async maySeed(trust: Trust, counter: Counter): Promise<boolean> {
+    const name = `seed:${trust.epoch}:${counter.applicationToken}:${counter.chatNumber ?? ""}`;
+    if (await this.lease.acquire(name, SEED_LEASE_MS)) return true;
+    await sleep(SEED_PAUSE_MS);
+    return false;
   }
 
   /** Raises a ceiling before it is reached, so that no caller waits for the database. */

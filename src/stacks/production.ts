@@ -1,5 +1,6 @@
 import type { Config } from "../config.ts";
 import type { Stack } from "../core/ports.ts";
+import { isUnavailable } from "../errors.ts";
 import { openElastic } from "./elastic/client.ts";
 import { ElasticSearchIndex } from "./elastic/search-index.ts";
 import type { OpenOptions } from "./open.ts";
@@ -22,7 +23,7 @@ export async function openProduction(config: Config, options: OpenOptions): Prom
     }
   } catch (error) {
     await closeOrm(orm);
-    throw error;
+    throw named(error);
   }
   const redis = { url: config.PARLEY_REDIS_URL };
   const intake = new RedisIntake({
@@ -53,9 +54,18 @@ export async function migrateProduction(config: Config): Promise<string[]> {
   const orm = await openDatabase(config);
   try {
     return await migrate(orm);
+  } catch (error) {
+    throw named(error);
   } finally {
     await closeOrm(orm);
   }
+}
+
+/** Whoever starts a process must hear which setting leads to the database that fails. */
+function named(error: unknown): unknown {
+  if (!isUnavailable(error)) return error;
+  const { message } = error.cause as Error;
+  return new Error(`PARLEY_MYSQL_URL: ${message}`, { cause: undefined });
 }
 
 function openDatabase(config: Config): Promise<Orm> {

@@ -21,7 +21,8 @@ describe("settings", () => {
       /PARLEY_MYSQL_URL must be a URL that begins with mysql:\/\//,
     ],
     [{ PARLEY_BACKLOG_MAX: "0" }, /PARLEY_BACKLOG_MAX/],
-    [{ PARLEY_BACKLOG_MAX: "many" }, /PARLEY_BACKLOG_MAX/],
+    [{ PARLEY_BACKLOG_MAX: "many" }, /must be a whole number from 1 to 100000000/],
+    [{ PARLEY_SYNC_CRON: "banana" }, /PARLEY_SYNC_CRON must be a cron line/],
     [{ PARLEY_STACKS: "embedded" }, /PARLEY_STACKS is no setting/],
     [{ PARLEY_GRPC_ADDRESS: "0.0.0.0:50051" }, /beyond loopback/],
   ];
