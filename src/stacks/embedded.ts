@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import type { Config } from "../config.ts";
 import type { Stack } from "../core/ports.ts";
-import type { OpenOptions } from "./open.ts";
+import type { OpenOptions } from "./options.ts";
 import { Database } from "./sql/database.ts";
 import { SqlLedger } from "./sql/ledger.ts";
 import { migrate } from "./sql/migrate.ts";

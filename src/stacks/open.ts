@@ -1,14 +1,8 @@
 import type { Config } from "../config.ts";
 import type { Stack } from "../core/ports.ts";
-import type { Logger } from "../log.ts";
 import { migrateEmbedded, openEmbedded } from "./embedded.ts";
+import type { OpenOptions } from "./options.ts";
 import { migrateProduction, openProduction } from "./production.ts";
-
-export interface OpenOptions {
-  log: Logger;
-  /** Tells this process from every other one that writes to the same database. */
-  processId: string;
-}
 
 /** Opens the stack that the settings name; throws where its database is not up to date. */
 export function openStack(config: Config, options: OpenOptions): Promise<Stack> {

@@ -3,7 +3,7 @@ import type { Stack } from "../core/ports.ts";
 import { isUnavailable } from "../errors.ts";
 import { openElastic } from "./elastic/client.ts";
 import { ElasticSearchIndex } from "./elastic/search-index.ts";
-import type { OpenOptions } from "./open.ts";
+import type { OpenOptions } from "./options.ts";
 import { RedisIntake } from "./redis/intake.ts";
 import { RedisLease } from "./redis/lease.ts";
 import { BeeQueue } from "./redis/queue.ts";

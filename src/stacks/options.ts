@@ -1,0 +1,8 @@
+import type { Logger } from "../log.ts";
+
+/** What a stack needs beside its settings. */
+export interface OpenOptions {
+  log: Logger;
+  /** Tells this process from every other one that writes to the same database. */
+  processId: string;
+}
