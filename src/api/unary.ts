@@ -43,7 +43,7 @@ export function unary<Request, Response>(
       logCall(parts.log, { call: name, callId, ms: Date.now() - startMs, error });
     };
     const overdue = () => answer(new ParleyError("DEADLINE_EXCEEDED", "the call took too long"));
-    const timer = setTimeout(overdue, deadlineMs - startMs);
+    const timer = setTimeout(overdue, Math.max(1, deadlineMs - startMs));
     call.on("cancelled", () => {
       clearTimeout(timer);
       stop.abort();
