@@ -46,6 +46,9 @@ export function unary<Request, Response>(
     const timer = setTimeout(overdue, Math.max(1, deadlineMs - startMs));
     call.on("cancelled", () => {
       clearTimeout(timer);
+      // Nobody is left to answer, and what the handler stops with is no fault of ours.
+      if (!answered) parts.log.info({ call: name, callId, code: "CANCELLED" }, "call");
+      answered = true;
       stop.abort();
     });
     handle(call.request, { nowMs: startMs, deadlineMs, signal: stop.signal }).then(

@@ -1,8 +1,8 @@
 import type { NumberRange } from "../../gen/parley/v1/state.ts";
-import { isUnavailable } from "../errors.ts";
+import { isUnavailable, ParleyError } from "../errors.ts";
 import type { Call, Core } from "./core.ts";
 import { type Job, jobIdOf } from "./jobs.ts";
-import { PAGE_BYTES_MAX, VOID_RANGES_MAX } from "./limits.ts";
+import { PAGE_BYTES_MAX, VOID_JOBS_MAX, VOID_RANGES_MAX } from "./limits.ts";
 import type { Counter, NumberPage } from "./ports.ts";
 
 /** A numbered noun: chats within an application, or messages within a chat. */
@@ -86,8 +86,8 @@ export async function densePage<T extends Numbered>(
   if (top < first) return { items: [], voids: [], next: undefined };
 
   const range = { firstNumber: first, lastNumber: top };
-  const voids = await core.ledger.listVoids(source.counter, range, VOID_RANGES_MAX);
   const found = new Map(rows.map((row) => [row.number, row]));
+  const voids = await findVoids(core, source, range, { page, last, found });
   const numbers = candidates(range, voids, page);
   const missing = numbers.filter((number) => !found.has(number));
   if (last !== undefined) await fillIn(core, source, found, missing, signal);
@@ -98,10 +98,60 @@ export async function densePage<T extends Numbered>(
     if (item !== undefined) items.push(item);
     else if (page.order === "asc") {
       const before = voids.filter((range) => range.lastNumber < number);
-      return cut(source, items, before, page);
+      const ended = cut(source, items, before, page);
+      if (last !== undefined) return ended;
+      // Without the intake nobody can say whether this is the end, so it must not look like it.
+      if (items.length === 0) throw new ParleyError("COUNTERS_UNAVAILABLE", "jobs cannot be read");
+      return { ...ended, next: items[items.length - 1]!.number };
     }
   }
   return cut(source, items, voids, page);
+}
+
+/**
+ * The voids of a range. A number can be void and given all the same, where two processes seeded its
+ * counter; then its job wins, as its row will. Jobs are looked for between two looks at the voids,
+ * since what becomes a row in between is no void any more.
+ */
+async function findVoids<T extends Numbered>(
+  core: Core,
+  source: Source<T>,
+  range: NumberRange,
+  seen: { page: NumberPage; last: number | undefined; found: Map<number, T> },
+): Promise<NumberRange[]> {
+  const list = () => core.ledger.listVoids(source.counter, range, VOID_RANGES_MAX);
+  const voids = await list();
+  if (voids.length === 0 || seen.last === undefined) return voids;
+  const numbers: number[] = [];
+  for (const { firstNumber, lastNumber } of seen.page.order === "asc"
+    ? voids
+    : voids.toReversed()) {
+    const top = Math.min(lastNumber, seen.last);
+    for (let number = firstNumber; number <= top && numbers.length < VOID_JOBS_MAX; number++) {
+      numbers.push(number);
+    }
+  }
+  if (numbers.length === 0) return voids;
+  const jobs = await core.intake.find(
+    numbers.map((number) => jobIdOf({ ...source.counter, number })),
+  );
+  const given = numbers.filter((_, at) => jobs[at] !== undefined);
+  jobs.forEach((job, at) => {
+    if (job !== undefined) seen.found.set(numbers[at]!, source.fromJob(job.job, job.parked));
+  });
+  return given.reduce(without, await list());
+}
+
+/** Ranges less one number. */
+function without(ranges: NumberRange[], number: number): NumberRange[] {
+  return ranges.flatMap((range) => {
+    if (number < range.firstNumber || number > range.lastNumber) return [range];
+    const parts = [
+      { firstNumber: range.firstNumber, lastNumber: number - 1 },
+      { firstNumber: number + 1, lastNumber: range.lastNumber },
+    ];
+    return parts.filter((part) => part.firstNumber <= part.lastNumber);
+  });
 }
 
 /** True where nothing but rows can be on the page, so that nothing else needs to be asked. */

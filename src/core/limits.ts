@@ -19,6 +19,9 @@ export const PAGE_BYTES_MAX = 3 * 1024 * 1024;
 /** Ranges of voids that a page may have; a loss makes one or few for each counter. */
 export const VOID_RANGES_MAX = 10_000;
 
+/** Void numbers of a page whose jobs are looked for, in case they were given all the same. */
+export const VOID_JOBS_MAX = 1_000;
+
 /** Characters of a page token: ours are shorter than 200. */
 export const PAGE_TOKEN_CHARACTERS_MAX = 1_024;
 

@@ -138,7 +138,9 @@ export class Numbering {
     counter: Counter,
     need: { known: boolean; ceiling?: number },
   ): Promise<boolean> {
-    if (need.ceiling === undefined && !(await this.maySeed(trust, counter))) return true;
+    // Where the counter may not even exist nobody waits for anybody: the ledger says so at once.
+    const first = need.ceiling === undefined && need.known;
+    if (first && !(await this.maySeed(trust, counter))) return true;
     const granted = await this.ledger.grant({ counter, epoch: trust.epoch, ...need });
     if (granted === "unknown") return false;
     if (granted === "stale") {

@@ -43,15 +43,23 @@ export async function searchMessages(
   let last = 0;
   for (const number of wanted) {
     const row = found.get(number);
-    const size = row === undefined ? 0 : 2 * bytesOfMessage(row);
+    const result = row && resultOf(row, parts);
+    const size = result === undefined ? 0 : bytesOfResult(result);
     if (results.length > 0 && bytes + size > PAGE_BYTES_MAX) break;
-    if (row !== undefined) results.push(resultOf(row, parts));
+    if (result !== undefined) results.push(result);
     bytes += size;
     last = number;
   }
   const more = last !== numbers[numbers.length - 1] && numbers.length > 0;
   const nextPageToken = more ? encodePageToken(last, ...binding) : "";
   return { results, nextPageToken, indexedThroughNumber };
+}
+
+/** Every segment costs its text and up to ten bytes around it, so many short ones weigh a lot. */
+function bytesOfResult({ message, segments }: SearchMessagesResponse_Result): number {
+  let bytes = bytesOfMessage(message!);
+  for (const { text } of segments) bytes += 10 + Buffer.byteLength(text);
+  return bytes;
 }
 
 function resultOf(row: Message, parts: string[]): SearchMessagesResponse_Result {

@@ -114,6 +114,13 @@ describeStacks("search", (stack) => {
     expect(numbers).to.deep.equal(Array.from({ length: 23 }, (_, at) => 23 - at));
   });
 
+  it("ends a page before its segments outgrow what a client accepts", async () => {
+    await say(...Array.from({ length: 60 }, () => "a ".repeat(8_000)));
+    const first = await parley.clients.searchMessages({ ...key, query: "a" });
+    expect(first.results.length).to.be.within(5, 49);
+    expect(first.nextPageToken).to.not.equal("");
+  });
+
   it("never shows another chat's messages", async () => {
     await say("secret of one");
     const { applicationToken } = key;
