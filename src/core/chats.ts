@@ -11,7 +11,7 @@ import { State } from "../../gen/parley/v1/state.ts";
 import { ParleyError } from "../errors.ts";
 import { applicationNotFound } from "./applications.ts";
 import type { Call, Core } from "./core.ts";
-import { densePage, type Source } from "./dense.ts";
+import { densePage, isVoid, type Source } from "./dense.ts";
 import { digestOf, type Job, jobIdOf, requestIdOf } from "./jobs.ts";
 import { decodePageToken, encodePageToken, pageSizeOf } from "./pages.ts";
 import type { ChatKey } from "./ports.ts";
@@ -50,9 +50,7 @@ export async function getChat(
   if (chat !== undefined) return { chat };
   const application = await core.store.findApplication(applicationToken, call.signal);
   if (application === undefined) throw applicationNotFound(applicationToken);
-  const range = { firstNumber: number, lastNumber: number };
-  const voids = await core.ledger.listVoids({ applicationToken }, range, 1);
-  if (voids.length === 0) throw chatNotFound(request.number);
+  if (!(await isVoid(core, { applicationToken }, number))) throw chatNotFound(number);
   throw new ParleyError("NUMBER_VOID", `chat number ${number} was skipped and is not used`);
 }
 

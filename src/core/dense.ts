@@ -26,6 +26,24 @@ export interface DensePage<T> {
   next: number | undefined;
 }
 
+/** Notes the jobs that there are for numbers, and returns the numbers that have none. */
+async function noteJobs<T extends Numbered>(
+  core: Core,
+  source: Source<T>,
+  found: Map<number, T>,
+  numbers: number[],
+): Promise<number[]> {
+  if (numbers.length === 0) return [];
+  const jobs = await core.intake.find(
+    numbers.map((number) => jobIdOf({ ...source.counter, number })),
+  );
+  return numbers.filter((number, at) => {
+    const job = jobs[at];
+    if (job !== undefined) found.set(number, source.fromJob(job.job, job.parked));
+    return job === undefined;
+  });
+}
+
 /** Between a look at the rows and one at the jobs, jobs become rows; never the other way. */
 async function fillIn<T extends Numbered>(
   core: Core,
@@ -34,15 +52,7 @@ async function fillIn<T extends Numbered>(
   numbers: number[],
   signal: AbortSignal,
 ): Promise<void> {
-  if (numbers.length === 0) return;
-  const ids = numbers.map((number) => jobIdOf({ ...source.counter, number }));
-  const jobs = await core.intake.find(ids);
-  const missing: number[] = [];
-  numbers.forEach((number, at) => {
-    const job = jobs[at];
-    if (job === undefined) missing.push(number);
-    else found.set(number, source.fromJob(job.job, job.parked));
-  });
+  const missing = await noteJobs(core, source, found, numbers);
   if (missing.length === 0) return;
   const after = Math.min(...missing) - 1;
   const before = Math.max(...missing) + 1;
@@ -123,23 +133,26 @@ async function findVoids<T extends Numbered>(
   const voids = await list();
   if (voids.length === 0 || seen.last === undefined) return voids;
   const numbers: number[] = [];
-  for (const { firstNumber, lastNumber } of seen.page.order === "asc"
-    ? voids
-    : voids.toReversed()) {
+  for (const { firstNumber, lastNumber } of fromSideOf(seen.page, voids)) {
     const top = Math.min(lastNumber, seen.last);
     for (let number = firstNumber; number <= top && numbers.length < VOID_JOBS_MAX; number++) {
       numbers.push(number);
     }
   }
   if (numbers.length === 0) return voids;
-  const jobs = await core.intake.find(
-    numbers.map((number) => jobIdOf({ ...source.counter, number })),
-  );
-  const given = numbers.filter((_, at) => jobs[at] !== undefined);
-  jobs.forEach((job, at) => {
-    if (job !== undefined) seen.found.set(numbers[at]!, source.fromJob(job.job, job.parked));
-  });
-  return given.reduce(without, await list());
+  const jobless = new Set(await noteJobs(core, source, seen.found, numbers));
+  return numbers.filter((number) => !jobless.has(number)).reduce(without, await list());
+}
+
+/** Ranges in the order in which a page comes upon them. */
+function fromSideOf(page: NumberPage, ranges: NumberRange[]): NumberRange[] {
+  return page.order === "asc" ? ranges : ranges.toReversed();
+}
+
+/** True where a number was skipped or dropped. */
+export async function isVoid(core: Core, counter: Counter, number: number): Promise<boolean> {
+  const range = { firstNumber: number, lastNumber: number };
+  return (await core.ledger.listVoids(counter, range, 1)).length > 0;
 }
 
 /** Ranges less one number. */
@@ -166,7 +179,7 @@ function isDense(rows: Numbered[], page: NumberPage): boolean {
 function candidates(range: NumberRange, voids: NumberRange[], page: NumberPage): number[] {
   const numbers: number[] = [];
   const up = page.order === "asc";
-  const skips = up ? voids : [...voids].reverse();
+  const skips = fromSideOf(page, voids);
   let number = up ? range.firstNumber : range.lastNumber;
   let at = 0;
   while (

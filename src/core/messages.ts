@@ -11,7 +11,7 @@ import { State } from "../../gen/parley/v1/state.ts";
 import { ParleyError } from "../errors.ts";
 import { missingChat, requireChat } from "./chats.ts";
 import type { Call, Core } from "./core.ts";
-import { densePage, type Source } from "./dense.ts";
+import { densePage, isVoid, type Source } from "./dense.ts";
 import { digestOf, type Job, jobIdOf, type MessageJob, requestIdOf } from "./jobs.ts";
 import { decodePageToken, encodePageToken, pageSizeOf } from "./pages.ts";
 import { waitForState } from "./wait.ts";
@@ -57,9 +57,7 @@ export async function getMessage(
   const late = await find();
   if (late !== undefined) return { message: late };
   await requireChat(core, key, call);
-  const range = { firstNumber: number, lastNumber: number };
-  const voids = await core.ledger.listVoids(key, range, 1);
-  if (voids.length > 0) {
+  if (await isVoid(core, key, number)) {
     throw new ParleyError("NUMBER_VOID", `message number ${number} was skipped and is not used`);
   }
   throw new ParleyError("MESSAGE_NOT_FOUND", `the chat has no message ${number}`);

@@ -64,6 +64,15 @@ export type Acceptance =
   /** The backlog bound is reached. */
   | { kind: "full" };
 
+/** A ceiling on its way into the intake, with the start of a counter that it seeds. */
+export interface Grant {
+  connection: number;
+  epoch: number;
+  counter: Counter;
+  start?: number;
+  ceiling: number;
+}
+
 /** Where numbers come from. One atomic step gives a number and leaves its job. */
 export interface Intake {
   /** Asks for the state of the counters' home on the connection of this moment. */
@@ -81,13 +90,7 @@ export interface Intake {
    * ceiling of this epoch. Without, it raises the ceiling, never lowers it, and never gives a first
    * one. Says false, and does nothing, where connection or epoch is another.
    */
-  grant(grant: {
-    connection: number;
-    epoch: number;
-    counter: Counter;
-    start?: number;
-    ceiling: number;
-  }): Promise<boolean>;
+  grant(grant: Grant): Promise<boolean>;
   /** The counters' values, in the order asked for; undefined where the key does not exist. */
   counts(counters: Counter[]): Promise<(number | undefined)[]>;
   /** Jobs that are not applied yet, by jobIdOf, in the order asked for. */

@@ -1,29 +1,12 @@
 import { randomUUID } from "node:crypto";
 import { status } from "@grpc/grpc-js";
 import { expect } from "chai";
-import {
-  describeStacks,
-  freshPlace,
-  type Place,
-  type Running,
-  refusalOf,
-  start,
-} from "../support/system.ts";
+import { describeStacks, refusalOf, useSystem } from "../support/system.ts";
 
 const UUID_V4 = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 
 describeStacks("applications", (stack) => {
-  let place: Place;
-  let parley: Running;
-
-  before(async () => {
-    place = await freshPlace(stack);
-    parley = await start(place);
-  });
-  after(async () => {
-    await parley?.stop();
-    await place?.drop();
-  });
+  const parley = useSystem(stack);
 
   const create = async (name: string, requestId = "") =>
     (await parley.clients.createApplication({ application: { name }, requestId })).application!;

@@ -2,31 +2,15 @@ import { randomUUID } from "node:crypto";
 import { status } from "@grpc/grpc-js";
 import { expect } from "chai";
 import { State } from "../../src/client.ts";
-import {
-  describeStacks,
-  freshPlace,
-  type Place,
-  type Running,
-  refusalOf,
-  start,
-} from "../support/system.ts";
+import { describeStacks, refusalOf, useSystem } from "../support/system.ts";
 
 describeStacks("chats", (stack) => {
-  let place: Place;
-  let parley: Running;
+  const parley = useSystem(stack);
   let applicationToken: string;
 
-  before(async () => {
-    place = await freshPlace(stack);
-    parley = await start(place);
-  });
   beforeEach(async () => {
     const answer = await parley.clients.createApplication({ application: { name: "chats" } });
     applicationToken = answer.application!.token;
-  });
-  after(async () => {
-    await parley?.stop();
-    await place?.drop();
   });
 
   const numbers = async () =>

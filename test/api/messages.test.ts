@@ -2,33 +2,17 @@ import { randomUUID } from "node:crypto";
 import { status } from "@grpc/grpc-js";
 import { expect } from "chai";
 import { State } from "../../src/client.ts";
-import {
-  describeStacks,
-  freshPlace,
-  type Place,
-  type Running,
-  refusalOf,
-  start,
-} from "../support/system.ts";
+import { describeStacks, refusalOf, useSystem } from "../support/system.ts";
 
 describeStacks("messages", (stack) => {
-  let place: Place;
-  let parley: Running;
+  const parley = useSystem(stack);
   let key: { applicationToken: string; chatNumber: number };
 
-  before(async () => {
-    place = await freshPlace(stack);
-    parley = await start(place);
-  });
   beforeEach(async () => {
     const answer = await parley.clients.createApplication({ application: { name: "messages" } });
     const applicationToken = answer.application!.token;
     const { chat } = await parley.clients.createChat({ applicationToken });
     key = { applicationToken, chatNumber: chat!.number };
-  });
-  after(async () => {
-    await parley?.stop();
-    await place?.drop();
   });
 
   const say = (body: string, more: object = {}) =>

@@ -1,32 +1,16 @@
 import { expect } from "chai";
 import { State } from "../../src/client.ts";
-import {
-  describeStacks,
-  freshPlace,
-  type Place,
-  type Running,
-  refusalOf,
-  start,
-} from "../support/system.ts";
+import { describeStacks, refusalOf, useSystem } from "../support/system.ts";
 
 describeStacks("search", (stack) => {
-  let place: Place;
-  let parley: Running;
+  const parley = useSystem(stack);
   let key: { applicationToken: string; chatNumber: number };
 
-  before(async () => {
-    place = await freshPlace(stack);
-    parley = await start(place);
-  });
   beforeEach(async () => {
     const answer = await parley.clients.createApplication({ application: { name: "search" } });
     const applicationToken = answer.application!.token;
     await parley.clients.createChat({ applicationToken });
     key = { applicationToken, chatNumber: 1 };
-  });
-  after(async () => {
-    await parley?.stop();
-    await place?.drop();
   });
 
   /** Creates messages and returns when all of them are searchable. */

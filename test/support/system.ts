@@ -191,6 +191,24 @@ export async function refusalOf(call: Promise<unknown>): Promise<Refusal> {
 }
 
 /**
+ * A system of its own for the tests of the suite that calls this, started before them and taken away
+ * after them. What it returns is filled in by then.
+ */
+export function useSystem(stack: StackName): Running {
+  const parley = {} as Running;
+  let place: Place | undefined;
+  before(async () => {
+    place = await freshPlace(stack);
+    Object.assign(parley, await start(place));
+  });
+  after(async () => {
+    await parley.stop?.();
+    await place?.drop();
+  });
+  return parley;
+}
+
+/**
  * Describes the same behaviours for each stack. Where the production stack's servers are not up,
  * its behaviours are shown as pending, and test/support/skipped.ts says so loudly at the end.
  */

@@ -1,6 +1,13 @@
 import { decodeJob } from "../../core/jobs.ts";
 import { REQUEST_IDS_PER_JOB } from "../../core/limits.ts";
-import type { Acceptance, AcceptRequest, Counter, Inspection, Intake } from "../../core/ports.ts";
+import type {
+  Acceptance,
+  AcceptRequest,
+  Counter,
+  Grant,
+  Inspection,
+  Intake,
+} from "../../core/ports.ts";
 import { counterKeyOf, counterOfKey, requestFieldOf, Told } from "../counters.ts";
 import { RedisConnection, unavailable } from "./connection.ts";
 import { parseJob, wrapDraft } from "./job.ts";
@@ -90,13 +97,7 @@ export class RedisIntake implements Intake {
     return acceptanceOf(reply as [string, ...unknown[]]);
   }
 
-  async grant(grant: {
-    connection: number;
-    epoch: number;
-    counter: Counter;
-    start?: number;
-    ceiling: number;
-  }): Promise<boolean> {
+  async grant(grant: Grant): Promise<boolean> {
     const redis = this.connection.clientOf(grant.connection);
     if (redis === undefined) return false;
     const { epoch, ceiling, start } = grant;

@@ -1,7 +1,14 @@
 import { randomUUID } from "node:crypto";
 import { completeDraft, decodeJob, jobIdOf } from "../../core/jobs.ts";
 import { REQUEST_IDS_PER_JOB } from "../../core/limits.ts";
-import type { Acceptance, AcceptRequest, Counter, Inspection, Intake } from "../../core/ports.ts";
+import type {
+  Acceptance,
+  AcceptRequest,
+  Counter,
+  Grant,
+  Inspection,
+  Intake,
+} from "../../core/ports.ts";
 import { counterKeyOf, counterOfKey, requestFieldOf, Told } from "../counters.ts";
 import type { IntakeDb } from "./intake-db.ts";
 import { prepareIntake } from "./intake-statements.ts";
@@ -52,13 +59,7 @@ export class SqliteIntake implements Intake {
     return this.db.write(() => this.acceptNow(request));
   }
 
-  async grant(grant: {
-    connection: number;
-    epoch: number;
-    counter: Counter;
-    start?: number;
-    ceiling: number;
-  }): Promise<boolean> {
+  async grant(grant: Grant): Promise<boolean> {
     if (grant.connection !== CONNECTION) return false;
     const { epoch, start, ceiling } = grant;
     const key = counterKeyOf(grant.counter);
