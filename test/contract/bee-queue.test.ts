@@ -125,6 +125,9 @@ suite("job queue: Bee-Queue, when something is wrong", () => {
     await until(async () => ((await held(STALLING)) ? [1] : []), 1);
     await until(async () => ((await held(STALLING)) ? [1] : []), 0);
     await until(() => redis.lrange(ACTIVE, 0, -1), 1);
+    // An active id is not yet a job that was handed over; who works on it says that it is alive.
+    await until(async () => ((await held(STALLING)) ? [1] : []), 1);
+    await until(async () => ((await held(STALLING)) ? [1] : []), 0);
     go.give();
     await until(() => intake.find([idOf(1)]).then(present), 0);
     expect(seen.deliveries.filter((one) => one.id === idOf(1))).to.have.length(1);

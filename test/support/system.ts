@@ -191,7 +191,7 @@ export async function refusalOf(call: Promise<unknown>): Promise<Refusal> {
 }
 
 /**
- * A system of its own for the tests of the suite that calls this, started before them and taken away
+ * A system of its own for the tests of the suite that calls this, started before and taken away
  * after them. What it returns is filled in by then.
  */
 export function useSystem(stack: StackName): Running {
