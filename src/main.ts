@@ -1,13 +1,16 @@
 import { credentials, Metadata } from "@grpc/grpc-js";
+import cliProgress from "cli-progress";
 import { Command } from "commander";
 import { HealthCheckRequest, HealthClient } from "../gen/grpc/health/v1/health.ts";
 import { type Config, ConfigError, readEnv, toConfig } from "./config.ts";
 import { importFile } from "./import.ts";
 import { type Logger, openLog } from "./log.ts";
+import { askRunningServer } from "./operate/door.ts";
+import { type Operation, type Output, runOperation } from "./operate/operation.ts";
+import { operations } from "./operate/operations.ts";
 import { runUntilSignal } from "./process.ts";
 import { migrateStack } from "./stacks/open.ts";
 import { openSystem, type Part } from "./system.ts";
-import { syncCounts } from "./worker/chores.ts";
 
 const HEALTH_TIMEOUT_MS = 2_000;
 
@@ -36,20 +39,7 @@ program
     }),
   );
 
-program
-  .command("sync-counts")
-  .description("copy the counts from the counters now")
-  .action(() =>
-    once("sync-counts", async (config, log) => {
-      const { stack } = await openSystem(config, [], log);
-      try {
-        const copied = await syncCounts(stack, () => new Date());
-        log.info({ copied }, "counts copied");
-      } finally {
-        await stack.stop();
-      }
-    }),
-  );
+for (const one of operations) addOperation(one);
 
 program
   .command("health")
@@ -91,6 +81,77 @@ function serve(name: string, which: Part[]): Promise<void> {
       await stack.stop();
     }
   });
+}
+
+/** Makes a command of an operation; the first word of two is a group. */
+function addOperation(one: Operation): void {
+  const words = one.name.split(" ");
+  const last = words.pop()!;
+  let group = program;
+  for (const word of words) {
+    const present = group.commands.find((command) => command.name() === word);
+    group = present ?? group.command(word).description(`${word}: see its commands`);
+  }
+  const command = group.command(last).description(one.description);
+  for (const { flags, description } of one.arguments ?? []) command.argument(flags, description);
+  for (const option of one.options ?? []) {
+    command.option(option.flags, option.description, option.default);
+  }
+  command.action(() => {
+    const typed: Record<string, unknown> = { ...command.opts() };
+    command.registeredArguments.forEach((argument, at) => {
+      typed[argument.name()] = command.processedArgs[at];
+    });
+    return once(one.name, (config, log) => operate(one, typed, config, log));
+  });
+}
+
+/** Runs an operation: in the server that has the embedded stack's folder, or else here. */
+async function operate(
+  one: Operation,
+  typed: Record<string, unknown>,
+  config: Config,
+  log: Logger,
+): Promise<void> {
+  const { output, end } = openOutput();
+  try {
+    if (config.PARLEY_STACK === "embedded") {
+      const asked = { name: one.name, typed };
+      if (await askRunningServer(config.PARLEY_DATA_DIR, asked, output)) return;
+    }
+    const { stack, core } = await openSystem(config, [], log);
+    const stop = new AbortController();
+    process.once("SIGINT", () => stop.abort());
+    try {
+      await runOperation(one, typed, { stack, core, config, signal: stop.signal }, output);
+    } finally {
+      await stack.stop();
+    }
+  } finally {
+    end();
+  }
+}
+
+/** Lines on the standard output, progress as a bar on the other one. */
+function openOutput(): { output: Output; end(): void } {
+  const bar = new cliProgress.SingleBar(
+    { stream: process.stderr, clearOnComplete: true },
+    cliProgress.Presets.legacy,
+  );
+  let begun = false;
+  const output: Output = {
+    line: (text) => process.stdout.write(`${text}\n`),
+    progress: (done, total) => {
+      if (!begun) bar.start(total, done);
+      begun = true;
+      bar.setTotal(total);
+      bar.update(done);
+    },
+    failed: () => {
+      process.exitCode = 1;
+    },
+  };
+  return { output, end: () => bar.stop() };
 }
 
 /** What a person who has just started the server wants to know. */
@@ -135,7 +196,7 @@ async function once(
 ): Promise<void> {
   try {
     const config = toConfig(readEnv());
-    const to = name === "import" ? "stderr" : "stdout";
+    const to = parts.some(([part]) => part === name) ? "stdout" : "stderr";
     const { log, flush } = openLog({ level: config.PARLEY_LOG_LEVEL, process: name, to });
     try {
       await run(config, log);

@@ -1,9 +1,11 @@
 import { randomUUID } from "node:crypto";
 import { Api } from "./api/server.ts";
 import type { Config } from "./config.ts";
+import type { Core } from "./core/core.ts";
 import { Numbering } from "./core/numbering.ts";
 import type { Stack } from "./core/ports.ts";
 import type { Logger } from "./log.ts";
+import { OperatorsDoor } from "./operate/door.ts";
 import { Heartbeat, type Process } from "./process.ts";
 import { openStack } from "./stacks/open.ts";
 import { Scheduler } from "./worker/scheduler.ts";
@@ -14,7 +16,8 @@ export type Part = "api" | "worker" | "scheduler";
 /** The parts of Parley that run in this process, on one stack. */
 export interface System {
   stack: Stack;
-  numbering: Numbering;
+  /** The rules on the stack. */
+  core: Core;
   /** In the order to start them; stop them in the opposite one. */
   processes: Process[];
   /** There where the parts have an API. */
@@ -26,6 +29,7 @@ export async function openSystem(config: Config, which: Part[], log: Logger): Pr
   const processId = randomUUID();
   const stack = await openStack(config, { log, processId });
   const numbering = new Numbering({ ...stack, processId });
+  const core: Core = { ...stack, numbering };
   const graceMs = config.PARLEY_STOP_GRACE_MS;
   const processes: Process[] = [];
   // The worker starts first and stops last, so that it still takes what the API accepted.
@@ -42,10 +46,13 @@ export async function openSystem(config: Config, which: Part[], log: Logger): Pr
   let api: Api | undefined;
   if (which.includes("api")) {
     const address = config.PARLEY_GRPC_ADDRESS;
-    api = new Api({ core: { ...stack, numbering }, log }, { address, graceMs });
+    api = new Api({ core, log }, { address, graceMs });
     processes.push(api);
+  }
+  if (stack.name === "embedded" && which.length > 0) {
+    processes.push(new OperatorsDoor({ stack, core, config, log }));
   }
   const heartbeat = config.PARLEY_HEARTBEAT_FILE;
   if (heartbeat !== "") processes.push(new Heartbeat(heartbeat));
-  return { stack, numbering, processes, api };
+  return { stack, core, processes, api };
 }

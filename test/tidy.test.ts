@@ -43,6 +43,18 @@ const MAY_IMPORT: Record<string, { rooms: string[]; packages: string[] }> = {
     rooms: ["gen", "src/core", "src/errors.ts", "src/log.ts", "src/process.ts"],
     packages: ["node-schedule"],
   },
+  "src/operate": {
+    rooms: [
+      "gen",
+      "src/core",
+      "src/worker",
+      "src/config.ts",
+      "src/errors.ts",
+      "src/log.ts",
+      "src/process.ts",
+    ],
+    packages: ["zod"],
+  },
   "src/stacks": {
     rooms: ["gen", "src/core", "src/errors.ts", "src/log.ts", "src/config.ts"],
     packages: [

@@ -1,0 +1,62 @@
+import type { z } from "zod";
+import type { Config } from "../config.ts";
+import type { Core } from "../core/core.ts";
+import type { Stack } from "../core/ports.ts";
+
+/** What an operation works with: the stack, the rules on it, and who waits for it. */
+export interface Parts {
+  stack: Stack;
+  core: Core;
+  config: Config;
+  /** Aborted when whoever asked has gone. */
+  signal: AbortSignal;
+}
+
+/** Where an operation says what it finds. */
+export interface Output {
+  /** A line for a person or a program to read, on the standard output. */
+  line(text: string): void;
+  /** How far it has come; the last one has `done` equal to `total`. */
+  progress(done: number, total: number): void;
+  /** Not all is well: the program ends with exit code 1. */
+  failed(): void;
+}
+
+/** One command of those who operate Parley. */
+export interface Operation {
+  /** As it is typed, of one word or two: `jobs list`. */
+  name: string;
+  description: string;
+  /** In order, as commander writes them: `<token>`, `[number]`. Their names are keys of `input`. */
+  arguments?: { flags: string; description: string }[];
+  /** As commander writes them: `--limit <number>`. */
+  options?: { flags: string; description: string; default?: string }[];
+  /** Checks what was typed; its messages name the bound. */
+  input: z.ZodType;
+  run(parts: Parts, input: unknown, output: Output): Promise<void>;
+}
+
+/** An operation whose `run` gets its input as its schema makes it. */
+export function operation<Schema extends z.ZodType>(
+  definition: Omit<Operation, "input" | "run"> & {
+    input: Schema;
+    run(parts: Parts, input: z.output<Schema>, output: Output): Promise<void>;
+  },
+): Operation {
+  return definition as Operation;
+}
+
+/** Checks what was typed and runs the operation; throws with every argument that is wrong. */
+export async function runOperation(
+  { input, run }: Operation,
+  typed: Record<string, unknown>,
+  parts: Parts,
+  output: Output,
+): Promise<void> {
+  const result = input.safeParse(typed);
+  if (!result.success) {
+    const faults = result.error.issues.map((issue) => `${issue.path.join(".")} ${issue.message}`);
+    throw new Error(faults.join("; "));
+  }
+  await run(parts, result.data, output);
+}

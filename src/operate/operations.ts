@@ -1,0 +1,5 @@
+import type { Operation } from "./operation.ts";
+import { syncCountsOperation } from "./sync-counts.ts";
+
+/** Every operation, in the order in which the command line lists them. */
+export const operations: Operation[] = [syncCountsOperation];
