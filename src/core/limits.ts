@@ -40,6 +40,9 @@ export const ACCEPT_ROUNDS_MAX = 200;
 export const SEED_LEASE_MS = 2_000;
 export const SEED_PAUSE_MS = 20;
 
+/** Counters that the intake does not know: so many look-ups at a time, and so many that wait. */
+export const STRANGERS = { places: 4, waiters: 1_000 };
+
 /** A ceiling is raised in blocks that start here and double up to the last. */
 export const CEILING_BLOCK = { first: 64, last: 65_536 };
 

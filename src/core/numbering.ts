@@ -1,7 +1,14 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { ParleyError } from "../errors.ts";
-import { encodeDraft, type JobDraft } from "./jobs.ts";
-import { ACCEPT_ROUNDS_MAX, CEILING_BLOCK, SEED_LEASE_MS, SEED_PAUSE_MS } from "./limits.ts";
+import { Gate } from "./gate.ts";
+import { encodeDraft, type JobDraft, jobIdOf } from "./jobs.ts";
+import {
+  ACCEPT_ROUNDS_MAX,
+  CEILING_BLOCK,
+  SEED_LEASE_MS,
+  SEED_PAUSE_MS,
+  STRANGERS,
+} from "./limits.ts";
 import type { Acceptance, Counter, Intake, Lease, Ledger } from "./ports.ts";
 
 /** The connection and epoch that this process may allocate numbers in. */
@@ -9,6 +16,8 @@ interface Trust {
   connection: number;
   epoch: number;
 }
+
+type Granted = Awaited<ReturnType<Ledger["grant"]>>;
 
 /** A number that was given, now or to an earlier call with the same request id. */
 export interface Given {
@@ -30,6 +39,11 @@ export class Numbering {
   private trust: Trust | undefined;
   private connecting: Promise<Trust> | undefined;
   private readonly granting = new Map<string, Promise<boolean>>();
+  /** Counters of which the intake knows nothing are asked of the ledger here, a few at a time. */
+  private readonly strangers = new Gate(
+    STRANGERS,
+    () => new ParleyError("COUNTERS_UNAVAILABLE", "too many unknown counters are asked for"),
+  );
   /** The highest running number that this process saw, and in which epoch. */
   private seen = { epoch: 0, accepts: 0 };
   private witnessed = 0;
@@ -89,6 +103,19 @@ export class Numbering {
     else await this.intake.inspect();
   }
 
+  /**
+   * Begins a new epoch, whatever the intake says of itself: for operators who know that it is an
+   * older copy, or that the database is. Every process finds that out by its next accept.
+   */
+  async renew(): Promise<{ before: number; after: number }> {
+    const { epoch: before } = await this.ledger.get();
+    const found = await this.intake.inspect();
+    await this.ledger.begin({ after: before, above: found.epoch, runId: found.runId });
+    this.trust = undefined;
+    const { epoch: after } = await this.connect();
+    return { before, after };
+  }
+
   /** Notes in the ledger how far this process has seen the running number go. */
   async witness(): Promise<void> {
     const { epoch, accepts } = this.seen;
@@ -138,10 +165,18 @@ export class Numbering {
     counter: Counter,
     need: { known: boolean; ceiling?: number },
   ): Promise<boolean> {
-    // Where the counter may not even exist nobody waits for anybody: the ledger says so at once.
-    const first = need.ceiling === undefined && need.known;
-    if (first && !(await this.maySeed(trust, counter))) return true;
-    const granted = await this.ledger.grant({ counter, epoch: trust.epoch, ...need });
+    const { ceiling } = need;
+    const epoch = trust.epoch;
+    let granted: Granted;
+    if (ceiling !== undefined) {
+      granted = await this.ledger.grant({ counter, epoch, ceiling, known: true });
+    } else if (need.known) {
+      if (!(await this.maySeed(trust, counter))) return true;
+      granted = await this.seed(trust, counter);
+    } else {
+      // Where the counter may not even exist nobody waits for a lease, but everybody for a turn.
+      granted = await this.strangers.through(() => this.seed(trust, counter));
+    }
     if (granted === "unknown") return false;
     if (granted === "stale") {
       this.distrust(trust);
@@ -150,6 +185,22 @@ export class Numbering {
     const start = need.ceiling === undefined ? { start: granted.start } : {};
     await this.intake.grant({ ...trust, counter, ...start, ceiling: granted.ceiling });
     return true;
+  }
+
+  /**
+   * Asks for a start. A counter's key alone does not say that its chat exists: it is left behind
+   * where the database is an older copy. A job does, until its row is there. The key's value is
+   * told for the same case: there the ceilings of the ledger are older than what was given.
+   */
+  private async seed(trust: Trust, counter: Counter): Promise<Granted> {
+    const { applicationToken, chatNumber: number } = counter;
+    const chat = number === undefined ? [] : [jobIdOf({ applicationToken, number })];
+    const [[job], [value = 0]] = await Promise.all([
+      this.intake.find(chat),
+      this.intake.counts([counter]),
+    ]);
+    const known = job !== undefined;
+    return this.ledger.grant({ counter, epoch: trust.epoch, known, atLeast: value });
   }
 
   /**

@@ -213,16 +213,17 @@ export interface Ledger {
   witness(seen: { processId: string; epoch: number; accepts: number }): Promise<void>;
   /**
    * Grants a ceiling in one transaction. Without `ceiling` it seeds: `start` is above every number
-   * that was ever granted, the numbers up to it that have no row become voids. With `ceiling`, the
-   * one that was reached, it raises, unless another process already did. Blocks double, see
-   * CEILING_BLOCK. "stale" where the epoch is not the current one or is pending; "unknown" where
-   * neither a row nor `known` (its key or its job was seen) says that the counter exists.
+   * that was ever granted and not below `atLeast`, the numbers up to it that have no row become
+   * voids. With `ceiling`, the one that was reached, it raises, unless another process already did.
+   * Blocks double, see CEILING_BLOCK. "stale" where the epoch is not the current one or is pending;
+   * "unknown" where neither a row nor `known` (its job was seen) says that the counter exists.
    */
   grant(request: {
     counter: Counter;
     epoch: number;
     ceiling?: number;
     known: boolean;
+    atLeast?: number;
   }): Promise<{ start: number; ceiling: number } | "stale" | "unknown">;
   /** The voids within a range of numbers, lowest first and disjoint, at most `limit`. */
   listVoids(counter: Counter, range: NumberRange, limit: number): Promise<NumberRange[]>;

@@ -121,7 +121,7 @@ export function ledgerContract(name: string, open: () => Promise<Shared>, missin
         expect(await seed(chat(3), true)).to.deep.equal({ start: 0, ceiling: 64 });
       });
 
-      it("are refused for a chat whose number is void, unless its key was seen", async () => {
+      it("are refused for a chat whose number is void, unless its job was seen", async () => {
         await nextEpoch();
         const chat = { applicationToken: token, chatNumber: 2 };
         await store.insertJobs([chatJob(token, 1), messageJob(chat, 1)]);
@@ -131,6 +131,17 @@ export function ledgerContract(name: string, open: () => Promise<Shared>, missin
         expect(await seed(chat, true)).to.deep.equal({ start: 64, ceiling: 192 });
         await store.insertJobs([chatJob(token, 2)]);
         expect(await seed(chat, false)).to.deep.equal({ start: 192, ceiling: 448 });
+      });
+
+      it("never start below what was given, though the ledger is older", async () => {
+        const epoch = await nextEpoch();
+        const grant = (atLeast: number) =>
+          ledger.grant({ counter: at.key, epoch, known: true, atLeast });
+        expect(await grant(500)).to.deep.equal({ start: 500, ceiling: 1_064 });
+        expect(
+          await ledger.listVoids(at.key, { firstNumber: 1, lastNumber: 1_064 }, 2),
+        ).to.deep.equal([{ firstNumber: 1, lastNumber: 500 }]);
+        expect(await grant(7)).to.deep.equal({ start: 1_064, ceiling: 2_192 });
       });
 
       it("never share a start, also when many seed at once", async () => {

@@ -14,6 +14,7 @@ interface GrantRequest {
   epoch: number;
   ceiling?: number;
   known: boolean;
+  atLeast?: number;
 }
 
 type Granted = { start: number; ceiling: number };
@@ -89,7 +90,7 @@ export class SqlLedger implements Ledger {
       if (key === undefined || !(await this.exists(em, key, request))) return "unknown";
       const held = await this.hold(em, key);
       return request.ceiling === undefined
-        ? this.seed(em, key, held)
+        ? this.seed(em, key, held, request.atLeast ?? 0)
         : this.raise(em, key, held, request.ceiling);
     });
   }
@@ -193,8 +194,8 @@ export class SqlLedger implements Ledger {
   }
 
   /** Above every number that was ever granted: a start that two were given would give twice. */
-  private async seed(em: Session, key: CounterKey, held: Held): Promise<Granted> {
-    const start = held.ceiling;
+  private async seed(em: Session, key: CounterKey, held: Held, atLeast: number): Promise<Granted> {
+    const start = Math.max(held.ceiling, atLeast);
     await insertMissing(this.database, em, key, {
       firstNumber: held.floor + 1,
       lastNumber: start,
