@@ -36,10 +36,6 @@ export const WAIT_POLL_MS = { first: 5, last: 100 };
 /** Tries of one accept to come to terms with epochs and ceilings before it says UNAVAILABLE. */
 export const ACCEPT_ROUNDS_MAX = 200;
 
-/** While one process seeds a counter the others wait so long for it, looking so often. */
-export const SEED_LEASE_MS = 2_000;
-export const SEED_PAUSE_MS = 20;
-
 /** Counters that the intake does not know: so many look-ups at a time, and so many that wait. */
 export const STRANGERS = { places: 4, waiters: 1_000 };
 

@@ -1,21 +1,19 @@
-import { setTimeout as sleep } from "node:timers/promises";
 import { ParleyError } from "../errors.ts";
 import { Gate } from "./gate.ts";
 import { encodeDraft, type JobDraft, jobIdOf } from "./jobs.ts";
-import {
-  ACCEPT_ROUNDS_MAX,
-  CEILING_BLOCK,
-  SEED_LEASE_MS,
-  SEED_PAUSE_MS,
-  STRANGERS,
-} from "./limits.ts";
-import type { Acceptance, Counter, Intake, Lease, Ledger } from "./ports.ts";
+import { ACCEPT_ROUNDS_MAX, CEILING_BLOCK, STRANGERS } from "./limits.ts";
+import type { Acceptance, Counter, Inspection, Intake, Ledger } from "./ports.ts";
 
 /** The connection and epoch that this process may allocate numbers in. */
 interface Trust {
   connection: number;
   epoch: number;
 }
+
+/** What stands in the way of a number until the ledger grants something. */
+type Need = Acceptance & { kind: "unseeded" | "exhausted" };
+
+type LedgerState = Awaited<ReturnType<Ledger["get"]>>;
 
 type Granted = Awaited<ReturnType<Ledger["grant"]>>;
 
@@ -34,7 +32,6 @@ export interface Given {
 export class Numbering {
   private readonly intake: Intake;
   private readonly ledger: Ledger;
-  private readonly lease: Lease;
   private readonly processId: string;
   private trust: Trust | undefined;
   private connecting: Promise<Trust> | undefined;
@@ -48,10 +45,9 @@ export class Numbering {
   private seen = { epoch: 0, accepts: 0 };
   private witnessed = 0;
 
-  constructor(parts: { intake: Intake; ledger: Ledger; lease: Lease; processId: string }) {
+  constructor(parts: { intake: Intake; ledger: Ledger; processId: string }) {
     this.intake = parts.intake;
     this.ledger = parts.ledger;
-    this.lease = parts.lease;
     this.processId = parts.processId;
   }
 
@@ -92,7 +88,9 @@ export class Numbering {
       const [count] = await this.intake.counts([counter]);
       if (count !== undefined) return count;
       const trust = this.trust ?? (await this.connect());
-      if (!(await this.grant(trust, counter, { known: false }))) return undefined;
+      // Whoever asks again was told a start that the intake did not take: its key is lost.
+      const need = { kind: "unseeded", value: undefined, lost: round > 0 } as const;
+      if (!(await this.grant(trust, counter, need))) return undefined;
     }
     throw new ParleyError("COUNTERS_UNAVAILABLE", "numbers cannot be read now");
   }
@@ -131,9 +129,8 @@ export class Numbering {
         this.distrust(trust);
         return true;
       case "unseeded":
-        return this.grant(trust, counter, { known: result.known });
       case "exhausted":
-        return this.grant(trust, counter, { known: true, ceiling: result.ceiling });
+        return this.grant(trust, counter, result);
       case "full":
         throw new ParleyError("BACKLOG_FULL", "too much work waits to be stored");
       case "reused":
@@ -147,11 +144,7 @@ export class Numbering {
   }
 
   /** One grant per counter at a time: callers that wait for the same one share it. */
-  private grant(
-    trust: Trust,
-    counter: Counter,
-    need: { known: boolean; ceiling?: number },
-  ): Promise<boolean> {
+  private grant(trust: Trust, counter: Counter, need: Need): Promise<boolean> {
     const name = `${counter.applicationToken}:${counter.chatNumber ?? ""}`;
     const underway = this.granting.get(name);
     if (underway !== undefined) return underway;
@@ -160,29 +153,18 @@ export class Numbering {
     return started;
   }
 
-  private async grantOnce(
-    trust: Trust,
-    counter: Counter,
-    need: { known: boolean; ceiling?: number },
-  ): Promise<boolean> {
-    const { ceiling } = need;
-    const epoch = trust.epoch;
-    let granted: Granted;
-    if (ceiling !== undefined) {
-      granted = await this.ledger.grant({ counter, epoch, ceiling, known: true });
-    } else if (need.known) {
-      if (!(await this.maySeed(trust, counter))) return true;
-      granted = await this.seed(trust, counter);
-    } else {
-      // Where the counter may not even exist nobody waits for a lease, but everybody for a turn.
-      granted = await this.strangers.through(() => this.seed(trust, counter));
-    }
+  private async grantOnce(trust: Trust, counter: Counter, need: Need): Promise<boolean> {
+    const seeds = need.kind === "unseeded";
+    const { epoch } = trust;
+    const granted = await (seeds
+      ? this.seed(trust, counter, need)
+      : this.ledger.grant({ counter, epoch, ceiling: need.ceiling, known: true }));
     if (granted === "unknown") return false;
     if (granted === "stale") {
       this.distrust(trust);
       return true;
     }
-    const start = need.ceiling === undefined ? { start: granted.start } : {};
+    const start = seeds ? { start: granted.start, lost: need.lost } : {};
     await this.intake.grant({ ...trust, counter, ...start, ceiling: granted.ceiling });
     return true;
   }
@@ -192,26 +174,23 @@ export class Numbering {
    * where the database is an older copy. A job does, until its row is there. The key's value is
    * told for the same case: there the ceilings of the ledger are older than what was given.
    */
-  private async seed(trust: Trust, counter: Counter): Promise<Granted> {
-    const { applicationToken, chatNumber: number } = counter;
-    const chat = number === undefined ? [] : [jobIdOf({ applicationToken, number })];
-    const [[job], [value = 0]] = await Promise.all([
-      this.intake.find(chat),
-      this.intake.counts([counter]),
-    ]);
-    const known = job !== undefined;
-    return this.ledger.grant({ counter, epoch: trust.epoch, known, atLeast: value });
+  private async seed(
+    { epoch }: Trust,
+    counter: Counter,
+    { value, lost }: Need & { kind: "unseeded" },
+  ): Promise<Granted> {
+    const ask = async () => {
+      const known = await this.hasJob(counter);
+      return this.ledger.grant({ counter, epoch, known, atLeast: value ?? 0, lost });
+    };
+    // What has no key may not exist, and can be asked for by anybody.
+    return value === undefined ? this.strangers.through(ask) : ask();
   }
 
-  /**
-   * One process seeds a counter, the others wait for it. Two seeds would be as safe, since no start
-   * is ever shared, but the second makes numbers below its own start void that nobody lost.
-   */
-  private async maySeed(trust: Trust, counter: Counter): Promise<boolean> {
-    const name = `seed:${trust.epoch}:${counter.applicationToken}:${counter.chatNumber ?? ""}`;
-    if (await this.lease.acquire(name, SEED_LEASE_MS)) return true;
-    await sleep(SEED_PAUSE_MS);
-    return false;
+  private async hasJob({ applicationToken, chatNumber: number }: Counter): Promise<boolean> {
+    if (number === undefined) return false;
+    const [job] = await this.intake.find([jobIdOf({ applicationToken, number })]);
+    return job !== undefined;
   }
 
   /** Raises a ceiling before it is reached, so that no caller waits for the database. */
@@ -219,7 +198,7 @@ export class Numbering {
     const ceiling = at.number + at.left;
     if (at.left > Math.min(ceiling, CEILING_BLOCK.last) / 4) return;
     // A failure here is no caller's: whoever reaches the ceiling tries again and hears of it.
-    this.grant(trust, counter, { known: true, ceiling }).catch(() => {});
+    this.grant(trust, counter, { kind: "exhausted", ceiling }).catch(() => {});
   }
 
   private distrust(trust: Trust): void {
@@ -238,14 +217,7 @@ export class Numbering {
     for (let round = 0; round < ACCEPT_ROUNDS_MAX; round++) {
       const found = await this.intake.inspect();
       const ledger = await this.ledger.get();
-      const accepts = Math.max(ledger.witnessed, this.seenIn(ledger.epoch));
-      const trusted =
-        !ledger.pending &&
-        ledger.epoch > 0 &&
-        found.epoch === ledger.epoch &&
-        found.accepts >= accepts &&
-        (found.runId === ledger.runId || found.durable);
-      if (trusted) {
+      if (await this.isTrusted(found, ledger)) {
         if (found.runId !== ledger.runId) await this.ledger.adopt(found);
         this.trust = { connection: found.connection, epoch: found.epoch };
         return this.trust;
@@ -255,6 +227,17 @@ export class Numbering {
       await this.installPending(found);
     }
     throw new ParleyError("COUNTERS_UNAVAILABLE", "numbers cannot be allocated now");
+  }
+
+  private async isTrusted(found: Inspection, ledger: LedgerState): Promise<boolean> {
+    if (ledger.pending || ledger.epoch === 0 || found.epoch !== ledger.epoch) return false;
+    if (found.runId !== ledger.runId && !found.durable) return false;
+    const accepts = Math.max(ledger.witnessed, this.seenIn(ledger.epoch));
+    if (found.accepts >= accepts) return true;
+    // Others may have gone on between the two looks. A third one, on the same connection so that
+    // nothing was restarted meanwhile, tells that from accepts which were lost.
+    const { connection, epoch, accepts: now } = await this.intake.inspect();
+    return connection === found.connection && epoch === found.epoch && now >= accepts;
   }
 
   /** The second half of a new epoch: in the intake first, and only then it counts as begun. */

@@ -57,8 +57,11 @@ export type Acceptance =
   | { kind: "reused" }
   /** The connection, epoch or running number is not the one named: inspect again. */
   | { kind: "distrusted" }
-  /** The counter has no ceiling of this epoch. `known` says whether its key exists all the same. */
-  | { kind: "unseeded"; known: boolean }
+  /**
+   * The counter has no ceiling of this epoch; `value` is that of its key, where there is one. Or it
+   * has a ceiling and was `lost`: its key is gone.
+   */
+  | { kind: "unseeded"; value: number | undefined; lost: boolean }
   /** The counter has reached this ceiling. */
   | { kind: "exhausted"; ceiling: number }
   /** The backlog bound is reached. */
@@ -71,6 +74,8 @@ export interface Grant {
   counter: Counter;
   start?: number;
   ceiling: number;
+  /** Seeds although the counter has a ceiling, where its key is gone. */
+  lost?: boolean;
 }
 
 /** Where numbers come from. One atomic step gives a number and leaves its job. */
@@ -214,8 +219,9 @@ export interface Ledger {
   /**
    * Grants a ceiling in one transaction. Without `ceiling` it seeds: `start` is above every number
    * that was ever granted and not below `atLeast`, the numbers up to it that have no row become
-   * voids. With `ceiling`, the one that was reached, it raises, unless another process already did.
-   * Blocks double, see CEILING_BLOCK. "stale" where the epoch is not the current one or is pending;
+   * voids. In one epoch a counter has one start, however many ask, unless the counter was `lost`.
+   * With `ceiling`, the one that was reached, it raises, unless another process already did. Blocks
+   * double, see CEILING_BLOCK. "stale" where the epoch is not the current one or is pending;
    * "unknown" where neither a row nor `known` (its job was seen) says that the counter exists.
    */
   grant(request: {
@@ -224,6 +230,7 @@ export interface Ledger {
     ceiling?: number;
     known: boolean;
     atLeast?: number;
+    lost?: boolean;
   }): Promise<{ start: number; ceiling: number } | "stale" | "unknown">;
   /** The voids within a range of numbers, lowest first and disjoint, at most `limit`. */
   listVoids(counter: Counter, range: NumberRange, limit: number): Promise<NumberRange[]>;

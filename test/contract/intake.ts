@@ -88,8 +88,9 @@ export function intakeContract(
         const none = { applicationToken, chatNumber: 2 };
         const counts = await one.intake.counts([chat, { applicationToken }, none]);
         expect(counts).to.deep.equal([0, 1, undefined]);
-        expect(await one.accept(chat)).to.deep.equal({ kind: "unseeded", known: true });
-        expect(await one.accept(none)).to.deep.equal({ kind: "unseeded", known: false });
+        expect(await one.accept(chat)).to.deep.equal({ kind: "unseeded", value: 0, lost: false });
+        const absent = { kind: "unseeded", value: undefined, lost: false };
+        expect(await one.accept(none)).to.deep.equal(absent);
         const [found] = await one.intake.find([jobIdOf({ applicationToken, number: 1 })]);
         expect(found?.job).to.deep.include({ kind: "chat", number: 1, requestId: undefined });
       });

@@ -23,8 +23,9 @@ export function ledgerContract(name: string, open: () => Promise<Shared>, missin
       await ledger.confirm({ epoch: after + 1, runId: "run" });
       return after + 1;
     };
+    /** Seeds a counter that was lost, so that each time it is given a new start. */
     const seed = async (counter: Counter, known = true) =>
-      ledger.grant({ counter, epoch: (await ledger.get()).epoch, known });
+      ledger.grant({ counter, epoch: (await ledger.get()).epoch, known, lost: true });
 
     before(async () => {
       shared = await open();
@@ -141,10 +142,28 @@ export function ledgerContract(name: string, open: () => Promise<Shared>, missin
         expect(
           await ledger.listVoids(at.key, { firstNumber: 1, lastNumber: 1_064 }, 2),
         ).to.deep.equal([{ firstNumber: 1, lastNumber: 500 }]);
-        expect(await grant(7)).to.deep.equal({ start: 1_064, ceiling: 2_192 });
+        expect(await grant(7)).to.deep.equal({ start: 500, ceiling: 1_064 });
+        expect(await grant(501)).to.deep.equal({ start: 1_064, ceiling: 2_192 });
       });
 
-      it("never share a start, also when many seed at once", async () => {
+      it("tell one start to all who seed a counter in an epoch", async () => {
+        const grant = async (by = ledger) => {
+          const { epoch } = await by.get();
+          return by.grant({ counter: at.key, epoch, known: true });
+        };
+        await nextEpoch();
+        const grants = await Promise.all([ledger, other, ledger, other].map(grant));
+        for (const one of grants) expect(one).to.deep.equal({ start: 0, ceiling: 64 });
+        await nextEpoch();
+        for (const one of await Promise.all([ledger, other].map(grant))) {
+          expect(one).to.deep.equal({ start: 64, ceiling: 192 });
+        }
+        expect(await ledger.listVoids(at.key, EVERYTHING, 2)).to.deep.equal([
+          { firstNumber: 1, lastNumber: 64 },
+        ]);
+      });
+
+      it("never share a start where a counter is lost, also when many seed at once", async () => {
         await nextEpoch();
         const grants = await Promise.all(numbersFrom(1, 8).map(() => seed(at.key)));
         const starts = grants.map((one) => (one as { start: number }).start);

@@ -116,8 +116,12 @@ suite("intake: Redis, when something is wrong", () => {
     const { one, chat } = await seeded();
     await one.take(chat);
     await redis.del(counterKeyOf(chat));
-    expect(await one.accept(chat)).to.deep.equal({ kind: "unseeded", known: true });
-    await one.seed(chat, 200, 100);
+    const lost = { kind: "unseeded", value: undefined, lost: true };
+    expect(await one.accept(chat)).to.deep.equal(lost);
+    // Granted to somebody who asked before: numbers above this start were given since.
+    await one.seed(chat, 200, 0);
+    expect(await one.accept(chat)).to.deep.equal(lost);
+    await one.intake.grant({ ...one, counter: chat, start: 100, ceiling: 200, lost: true });
     expect(await one.take(chat)).to.equal(101);
   });
 

@@ -71,18 +71,18 @@ suite("golden: Redis", () => {
   });
 
   it("is answered by the scripts as it always was", async () => {
-    const keys = ["c", "ledger", "ceilings", "dirty", "jobs", "waiting"];
+    const keys = ["c", "ledger", "dirty", "jobs", "waiting"];
     const rest = ["requests:", 3_600_000];
     const job = ["35mtxw8u", "c:", '{"data":{"number":', "}}"];
     const ask = (request = ["", ""], seen = 0, backlogMax = 100, chat = "") =>
       redis.accept(...keys, 1, seen, backlogMax, 16, ...rest, ...request, ...job, chat);
-    const grant = (ceiling: number, start: number | "", epoch = 1) =>
-      redis.grant("c", "ledger", "ceilings", "dirty", epoch, ceiling, start);
+    const grant = (ceiling: number, start: number | "", epoch = 1, lost = 0) =>
+      redis.grant("c", "ledger", "dirty", epoch, ceiling, start, lost);
     const parked = ["failed", "jobs", "waiting"];
     const replies: Record<string, unknown> = {
       "accept, nothing installed": await ask(),
-      install: await redis.install("ledger", "ceilings", 1),
-      "install again": await redis.install("ledger", "ceilings", 1),
+      install: await redis.install("ledger", 1),
+      "install again": await redis.install("ledger", 1),
       "accept, no key": await ask(),
       "grant, other epoch": await grant(2, 0, 2),
       "grant, raise without a ceiling": await grant(2, ""),
@@ -109,7 +109,15 @@ suite("golden: Redis", () => {
       "accept, near the end": await ask(),
     });
     await redis.del("c");
-    replies["accept, key deleted"] = await ask();
+    Object.assign(replies, {
+      "accept, key lost": await ask(),
+      "grant, seed where the key is lost": [await grant(9, 0), await redis.get("c")],
+      "grant, above the lost key": [await grant(9, 5, 1, 1), await redis.get("c")],
+      "install, the next": await redis.install("ledger", 2),
+      "grant, in the last epoch": await grant(99, 50),
+    });
+    const next = await redis.accept(...keys, 2, 0, 100, 16, ...rest, "", "", ...job, "");
+    replies["accept, key without a ceiling"] = next;
     expect(replies).to.deep.equal(golden("redis-replies.json"));
   });
 });

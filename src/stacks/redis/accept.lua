@@ -1,8 +1,8 @@
 --[[
 Gives the next number of a counter and leaves its job, or says why not.
 
-KEYS  1 counter            2 parley:ledger         3 parley:ceilings
-      4 parley:dirty       5 bq:parley:jobs        6 bq:parley:waiting
+KEYS  1 counter            2 parley:ledger         3 parley:dirty
+      4 bq:parley:jobs     5 bq:parley:waiting
       and, by names made here: parley:requests:<slice>, and the counter of a new chat
 ARGV  1 epoch              2 accepts that the caller has seen
       3 backlog bound      4 request ids that weigh as one job
@@ -14,19 +14,20 @@ ARGV  1 epoch              2 accepts that the caller has seen
 
 Result, an array; numbers are digits:
   'accepted', number, running number, numbers left     'replayed', 'number time'
-  'reused'   'distrusted'   'full'                     'unseeded', 1 where the key is known
-  'exhausted', ceiling
+  'reused'   'distrusted'   'full'                     'exhausted', ceiling
+  'unseeded', value or '' without a key, 1 where there is a ceiling all the same
 
 Risky:
 - Everything is looked at before the first write, and the first write is one that a Redis without
   memory refuses. So the writes happen all or not at all.
 - Lua's `..` rounds numbers to 14 digits, and ioredis misreads integers near 2^53: hence the
   formats, in the reply too.
-- A ceiling without its counter is a counter that was deleted: its numbers must not come again.
+- A ceiling without its counter is a counter that was lost: its numbers must not come again. That
+  is seen because ceilings lie in one hash with the epoch: who loses them loses the epoch too.
 - A new chat's counter that is there already is left as it is. It has no ceiling that holds, so the
   first message seeds it.
 ]]
-local ledger = redis.call('HMGET', KEYS[2], 'epoch', 'accepts')
+local ledger = redis.call('HMGET', KEYS[2], 'epoch', 'accepts', KEYS[1])
 if ledger[1] ~= ARGV[1] or tonumber(ledger[2]) < tonumber(ARGV[2]) then
   return { 'distrusted' }
 end
@@ -48,15 +49,15 @@ if ARGV[7] ~= '' then
 end
 
 local ids = redis.call('HLEN', current) + redis.call('HLEN', previous)
-local backlog = redis.call('HLEN', KEYS[5]) + math.floor(ids / tonumber(ARGV[4]))
+local backlog = redis.call('HLEN', KEYS[4]) + math.floor(ids / tonumber(ARGV[4]))
 if backlog >= tonumber(ARGV[3]) then
   return { 'full' }
 end
 
 local value = redis.call('GET', KEYS[1])
-local ceiling = redis.call('HGET', KEYS[3], KEYS[1])
+local ceiling = ledger[3]
 if not value or not ceiling then
-  return { 'unseeded', (value or ceiling) and 1 or 0 }
+  return { 'unseeded', value or '', ceiling and 1 or 0 }
 end
 local number = tonumber(value) + 1
 ceiling = tonumber(ceiling)
@@ -65,17 +66,17 @@ if number > ceiling then
 end
 local digits = string.format('%.0f', number)
 local id = ARGV[10] .. digits
-if redis.call('HEXISTS', KEYS[5], id) == 1 then
+if redis.call('HEXISTS', KEYS[4], id) == 1 then
   return redis.error_reply('PARLEY a job has number ' .. digits .. ' of ' .. KEYS[1] .. ' already')
 end
 
 redis.call('INCR', KEYS[1])
 local accept = redis.call('HINCRBY', KEYS[2], 'accepts', 1)
 local running = string.format('%.0f', accept)
-redis.call('HSET', KEYS[5], id,
+redis.call('HSET', KEYS[4], id,
   ARGV[11] .. digits .. ',"epoch":' .. ARGV[1] .. ',"accept":' .. running .. ARGV[12])
-redis.call('LPUSH', KEYS[6], id)
-redis.call('HSET', KEYS[4], KEYS[1], ARGV[1] .. ':' .. running)
+redis.call('LPUSH', KEYS[5], id)
+redis.call('HSET', KEYS[3], KEYS[1], ARGV[1] .. ':' .. running)
 if ARGV[13] ~= '' then
   redis.call('SETNX', ARGV[13] .. digits, '0')
 end

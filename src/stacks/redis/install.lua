@@ -1,7 +1,7 @@
 --[[
 Begins an epoch in Redis: counters, jobs and request ids stay, ceilings are forgotten.
 
-KEYS  1 parley:ledger      2 parley:ceilings
+KEYS  1 parley:ledger
 ARGV  1 epoch
 Result  1, or 0 where this epoch or a later one is there already
 
@@ -11,6 +11,6 @@ local present = tonumber(redis.call('HGET', KEYS[1], 'epoch') or '0')
 if present >= tonumber(ARGV[1]) then
   return 0
 end
+redis.call('UNLINK', KEYS[1])
 redis.call('HSET', KEYS[1], 'epoch', ARGV[1], 'accepts', '0')
-redis.call('UNLINK', KEYS[2])
 return 1

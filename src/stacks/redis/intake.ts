@@ -11,7 +11,7 @@ import type {
 import { counterKeyOf, counterOfKey, requestFieldOf, Told } from "../counters.ts";
 import { RedisConnection, unavailable } from "./connection.ts";
 import { parseJob, wrapDraft } from "./job.ts";
-import { CEILINGS, DIRTY, JOBS, LEDGER, REQUESTS_PREFIX, WAITING } from "./keys.ts";
+import { DIRTY, JOBS, LEDGER, REQUESTS_PREFIX, WAITING } from "./keys.ts";
 import type { ScriptedRedis } from "./scripts.ts";
 
 export interface RedisIntakeOptions {
@@ -60,7 +60,7 @@ export class RedisIntake implements Intake {
   async install({ connection, epoch }: { connection: number; epoch: number }): Promise<boolean> {
     const redis = this.connection.clientOf(connection);
     if (redis === undefined) return false;
-    const installed = await redis.install(LEDGER, CEILINGS, epoch).catch(rethrow);
+    const installed = await redis.install(LEDGER, epoch).catch(rethrow);
     return installed === 1;
   }
 
@@ -75,7 +75,6 @@ export class RedisIntake implements Intake {
       .accept(
         key,
         LEDGER,
-        CEILINGS,
         DIRTY,
         JOBS,
         WAITING,
@@ -100,9 +99,9 @@ export class RedisIntake implements Intake {
   async grant(grant: Grant): Promise<boolean> {
     const redis = this.connection.clientOf(grant.connection);
     if (redis === undefined) return false;
-    const { epoch, ceiling, start } = grant;
-    const keys = [counterKeyOf(grant.counter), LEDGER, CEILINGS, DIRTY];
-    const granted = await redis.grant(...keys, epoch, ceiling, start ?? "").catch(rethrow);
+    const { epoch, ceiling, start = "", lost } = grant;
+    const keys = [counterKeyOf(grant.counter), LEDGER, DIRTY];
+    const granted = await redis.grant(...keys, epoch, ceiling, start, lost ? 1 : 0).catch(rethrow);
     return granted === 1;
   }
 
@@ -173,7 +172,7 @@ function acceptanceOf(reply: [string, ...unknown[]]): Acceptance {
       return { kind, number: Number(number), createMs: Number.parseInt(time!, 36) };
     }
     case "unseeded":
-      return { kind, known: first === 1 };
+      return { kind, value: first === "" ? undefined : Number(first), lost: second === 1 };
     case "exhausted":
       return { kind, ceiling: Number(first) };
     case "reused":

@@ -1,9 +1,10 @@
 // Every name in Redis but the counters' own, which stand in ../counters.ts.
 
-/** Ours. A hash: `epoch`, and `accepts`, the running number of its last accept. */
+/**
+ * Ours. A hash: `epoch`, `accepts`, the running number of its last accept, and for each counter's
+ * key its ceiling in that epoch. It is one hash so that nothing loses a ceiling and keeps the epoch.
+ */
 export const LEDGER = "parley:ledger";
-/** A hash: the counter's key and its ceiling, all of the epoch that LEDGER names. */
-export const CEILINGS = "parley:ceilings";
 /** A hash: the counter's key and its last change, until that change was copied into the rows. */
 export const DIRTY = "parley:dirty";
 /** Hashes of request ids, `<prefix><slice of time>`; each vanishes as a whole. */

@@ -5,9 +5,9 @@ const read = (name: string) => readFileSync(new URL(`./${name}.lua`, import.meta
 
 /** The scripts, for ioredis to define: it sends a body once a connection, and again where lost. */
 export const scripts = {
-  accept: { lua: read("accept"), numberOfKeys: 6 },
-  install: { lua: read("install"), numberOfKeys: 2 },
-  grant: { lua: read("grant"), numberOfKeys: 4 },
+  accept: { lua: read("accept"), numberOfKeys: 5 },
+  install: { lua: read("install"), numberOfKeys: 1 },
+  grant: { lua: read("grant"), numberOfKeys: 3 },
   forget: { lua: read("forget"), numberOfKeys: 1 },
   requeue: { lua: read("requeue"), numberOfKeys: 3 },
   ghosts: { lua: read("ghosts"), numberOfKeys: 3 },

@@ -98,6 +98,8 @@ export const CeilingRow = defineEntity({
     floor: bigint(),
     /** No number above it is void, so a row above it needs no look at the voids. */
     lastVoid: bigint(),
+    /** In which it was seeded last. */
+    epoch: bigint().defaultRaw("0"),
   },
 });
 

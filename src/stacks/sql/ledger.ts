@@ -15,6 +15,7 @@ interface GrantRequest {
   ceiling?: number;
   known: boolean;
   atLeast?: number;
+  lost?: boolean;
 }
 
 type Granted = { start: number; ceiling: number };
@@ -24,6 +25,8 @@ interface Held {
   ceiling: number;
   floor: number;
   lastVoid: number;
+  /** In which it was seeded last, from `floor`. */
+  epoch: number;
 }
 
 /** The ledger in MySQL, MariaDB or SQLite, through MikroORM. */
@@ -90,7 +93,7 @@ export class SqlLedger implements Ledger {
       if (key === undefined || !(await this.exists(em, key, request))) return "unknown";
       const held = await this.hold(em, key);
       return request.ceiling === undefined
-        ? this.seed(em, key, held, request.atLeast ?? 0)
+        ? this.seed(em, key, held, request)
         : this.raise(em, key, held, request.ceiling);
     });
   }
@@ -173,35 +176,50 @@ export class SqlLedger implements Ledger {
     const { forUpdate, keep } = WORDS[this.database.dialect];
     const values = [key.applicationId, key.chatNumber];
     const select = async () => {
-      const [row] = await this.database.rows<Record<"ceiling" | "floor" | "last_void", number>>(
+      const [row] = await this.database.rows<
+        Record<"ceiling" | "floor" | "last_void" | "epoch", number>
+      >(
         em,
-        `SELECT ceiling, floor, last_void FROM ceilings
+        `SELECT ceiling, floor, last_void, epoch FROM ceilings
           WHERE application_id = ? AND chat_number = ?${forUpdate}`,
         values,
       );
       if (row === undefined) return undefined;
-      return { ceiling: row.ceiling, floor: row.floor, lastVoid: row.last_void };
+      const { ceiling, floor, epoch, last_void: lastVoid } = row;
+      return { ceiling, floor, lastVoid, epoch };
     };
     const held = await select();
     if (held !== undefined) return held;
     await this.database.run(
       em,
-      "INSERT INTO ceilings (application_id, chat_number, ceiling, floor, last_void) " +
-        `VALUES (?, ?, 0, 0, 0)${keep("ceiling")}`,
+      "INSERT INTO ceilings (application_id, chat_number, ceiling, floor, last_void, epoch) " +
+        `VALUES (?, ?, 0, 0, 0, 0)${keep("ceiling")}`,
       values,
     );
     return (await select())!;
   }
 
-  /** Above every number that was ever granted: a start that two were given would give twice. */
-  private async seed(em: Session, key: CounterKey, held: Held, atLeast: number): Promise<Granted> {
+  /**
+   * Above every number that was ever granted. Whoever asks again in the same epoch is told the same
+   * start: the intake takes the first, and loses it only together with the epoch.
+   */
+  private async seed(
+    em: Session,
+    key: CounterKey,
+    held: Held,
+    { epoch, atLeast = 0, lost = false }: GrantRequest,
+  ): Promise<Granted> {
+    if (held.epoch === epoch && !lost && atLeast <= held.floor) {
+      return { start: held.floor, ceiling: held.ceiling };
+    }
     const start = Math.max(held.ceiling, atLeast);
     await insertMissing(this.database, em, key, {
       firstNumber: held.floor + 1,
       lastNumber: start,
     });
     const ceiling = start + blockAfter(start);
-    await this.write(em, key, { ceiling, floor: start, lastVoid: Math.max(held.lastVoid, start) });
+    const lastVoid = Math.max(held.lastVoid, start);
+    await this.write(em, key, { ceiling, floor: start, lastVoid, epoch });
     return { start, ceiling };
   }
 

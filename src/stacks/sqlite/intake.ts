@@ -130,7 +130,7 @@ export class SqliteIntake implements Intake {
     if (ledger.jobs + ids >= this.options.backlogMax) return { kind: "full" };
     const counter = this.sql.counter(key);
     if (counter?.ceiling_epoch !== ledger.epoch) {
-      return { kind: "unseeded", known: counter !== undefined };
+      return { kind: "unseeded", value: counter?.value, lost: false };
     }
     const ceiling = counter.ceiling!;
     const number = counter.value + 1;
