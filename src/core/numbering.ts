@@ -217,7 +217,9 @@ export class Numbering {
     for (let round = 0; round < ACCEPT_ROUNDS_MAX; round++) {
       const found = await this.intake.inspect();
       const ledger = await this.ledger.get();
-      if (await this.isTrusted(found, ledger)) {
+      const verdict = await this.judge(found, ledger);
+      if (verdict === "look again") continue;
+      if (verdict === "trusted") {
         if (found.runId !== ledger.runId) await this.ledger.adopt(found);
         this.trust = { connection: found.connection, epoch: found.epoch };
         return this.trust;
@@ -229,15 +231,19 @@ export class Numbering {
     throw new ParleyError("COUNTERS_UNAVAILABLE", "numbers cannot be allocated now");
   }
 
-  private async isTrusted(found: Inspection, ledger: LedgerState): Promise<boolean> {
-    if (ledger.pending || ledger.epoch === 0 || found.epoch !== ledger.epoch) return false;
-    if (found.runId !== ledger.runId && !found.durable) return false;
+  private async judge(
+    found: Inspection,
+    ledger: LedgerState,
+  ): Promise<"trusted" | "distrusted" | "look again"> {
+    if (ledger.pending || ledger.epoch === 0 || found.epoch !== ledger.epoch) return "distrusted";
+    if (found.runId !== ledger.runId && !found.durable) return "distrusted";
     const accepts = Math.max(ledger.witnessed, this.seenIn(ledger.epoch));
-    if (found.accepts >= accepts) return true;
+    if (found.accepts >= accepts) return "trusted";
     // Others may have gone on between the two looks. A third one, on the same connection so that
     // nothing was restarted meanwhile, tells that from accepts which were lost.
-    const { connection, epoch, accepts: now } = await this.intake.inspect();
-    return connection === found.connection && epoch === found.epoch && now >= accepts;
+    const now = await this.intake.inspect();
+    if (now.connection !== found.connection || now.epoch !== found.epoch) return "look again";
+    return now.accepts >= accepts ? "trusted" : "distrusted";
   }
 
   /** The second half of a new epoch: in the intake first, and only then it counts as begun. */

@@ -94,11 +94,14 @@ type Unary<Request, Response> = (
 /** The generated clients with promises. */
 export type Clients = ReturnType<typeof openClients>;
 
+/** They look for a server that went away more often than clients do by themselves. */
+const PROMPT = { "grpc.initial_reconnect_backoff_ms": 50, "grpc.max_reconnect_backoff_ms": 200 };
+
 export function openClients(target: string) {
   const insecure = credentials.createInsecure();
-  const applications = new ApplicationServiceClient(target, insecure);
-  const chats = new ChatServiceClient(target, insecure);
-  const messages = new MessageServiceClient(target, insecure);
+  const applications = new ApplicationServiceClient(target, insecure, PROMPT);
+  const chats = new ChatServiceClient(target, insecure, PROMPT);
+  const messages = new MessageServiceClient(target, insecure, PROMPT);
   return {
     createApplication: promised(
       applications,
@@ -164,8 +167,15 @@ export async function refusalOf(call: Promise<unknown>): Promise<Refusal> {
     () => {
       throw new Error("the call succeeded, though it must not");
     },
-    (reason: ServiceError) => reason,
+    (reason: unknown) => reason,
   );
+  return refusalIn(error);
+}
+
+/** What an error of a generated client says, its details decoded; throws any other error. */
+export function refusalIn(reason: unknown): Refusal {
+  const error = reason as ServiceError;
+  if (typeof error.code !== "number") throw reason;
   const [bytes] = error.metadata?.get("grpc-status-details-bin") ?? [];
   const refusal: Refusal = {
     code: error.code,

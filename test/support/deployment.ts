@@ -1,0 +1,146 @@
+import type { ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { createServer } from "node:net";
+import { createInterface } from "node:readline";
+import { setTimeout as sleep } from "node:timers/promises";
+import { Wire } from "../contract/wire.ts";
+import { spawnCommand } from "./command.ts";
+import { freshPlace, type Place } from "./system.ts";
+
+/** How long a process may take until it serves. */
+const START_MAX_MS = 30_000;
+
+/** One process of a deployment: `node src/main.ts api` and so on, by Node's own process id. */
+export class Member {
+  readonly part: "api" | "worker" | "scheduler";
+  /** Where an API listens, also after it was started again. */
+  readonly target: string;
+  private readonly env: Record<string, string>;
+  private child: ChildProcess | undefined;
+  /** What it logged at the level of warnings and above, last ones last. */
+  readonly warnings: string[] = [];
+
+  constructor(part: Member["part"], port: number, env: Record<string, string>) {
+    this.part = part;
+    this.target = `127.0.0.1:${port}`;
+    this.env = { ...env, PARLEY_GRPC_ADDRESS: this.target, PARLEY_LOG_LEVEL: "info" };
+  }
+
+  /** Starts it, and returns when it says that it has. */
+  async start(): Promise<void> {
+    const child = spawnCommand(this.env, this.part);
+    this.child = child;
+    child.stderr!.on("data", (chunk) => this.warnings.push(String(chunk)));
+    const started = new Promise<void>((resolve) => {
+      createInterface({ input: child.stdout! }).on("line", (line) => {
+        if (line.includes('"msg":"started"')) resolve();
+        if (!line.startsWith('{"level":"info"')) this.warnings.push(line);
+        if (this.warnings.length > 1_000) this.warnings.shift();
+      });
+    });
+    const ended = once(child, "exit").then(() => {
+      throw new Error(`${this.part} ended: ${this.warnings.slice(-5).join("\n")}`);
+    });
+    const late = sleep(START_MAX_MS, undefined, { ref: false }).then(() => {
+      throw new Error(`${this.part} did not start in time`);
+    });
+    ended.catch(() => {});
+    late.catch(() => {});
+    await Promise.race([started, ended, late]);
+  }
+
+  /** As a crash ends it. */
+  async kill(): Promise<void> {
+    await this.end("SIGKILL");
+  }
+
+  /** Tells it to stop; returns its exit code, and how long it took. */
+  async stop(): Promise<{ code: number | null; ms: number }> {
+    const startMs = performance.now();
+    const code = await this.end("SIGTERM");
+    return { code, ms: performance.now() - startMs };
+  }
+
+  freeze(): void {
+    this.child?.kill("SIGSTOP");
+  }
+
+  thaw(): void {
+    this.child?.kill("SIGCONT");
+  }
+
+  private async end(signal: NodeJS.Signals): Promise<number | null> {
+    const { child } = this;
+    this.child = undefined;
+    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return null;
+    const ended = once(child, "exit");
+    child.kill(signal);
+    return (await ended)[0] as number | null;
+  }
+}
+
+/** Parley as it is deployed: every part a process of its own, wires to real servers in between. */
+export interface Deployment {
+  place: Place;
+  /** The settings of its processes, which go by the wires. */
+  env: Record<string, string>;
+  apis: Member[];
+  workers: Member[];
+  schedulers: Member[];
+  wires: { redis: Wire; mysql: Wire; elasticsearch: Wire };
+  stop(): Promise<void>;
+}
+
+export async function deploy(
+  sizes: { apis?: number; workers?: number; schedulers?: number },
+  settings: Record<string, string> = {},
+): Promise<Deployment> {
+  const place = await freshPlace("production");
+  const { PARLEY_REDIS_URL, PARLEY_MYSQL_URL, PARLEY_ELASTICSEARCH_URL } = place.env;
+  const wires = {
+    redis: await new Wire(PARLEY_REDIS_URL!).open(),
+    mysql: await new Wire(PARLEY_MYSQL_URL!).open(),
+    elasticsearch: await new Wire(PARLEY_ELASTICSEARCH_URL!).open(),
+  };
+  const env = {
+    ...place.env,
+    PARLEY_REDIS_URL: wires.redis.href,
+    PARLEY_MYSQL_URL: wires.mysql.href,
+    PARLEY_ELASTICSEARCH_URL: wires.elasticsearch.href,
+    PARLEY_REPAIR_CRON: "* * * * * *",
+    ...settings,
+  };
+  const members = async (part: Member["part"], count: number) => {
+    const found: Member[] = [];
+    for (let at = 0; at < count; at++) {
+      found.push(new Member(part, part === "api" ? await freePort() : 0, env));
+    }
+    return found;
+  };
+  const apis = await members("api", sizes.apis ?? 1);
+  const workers = await members("worker", sizes.workers ?? 1);
+  const schedulers = await members("scheduler", sizes.schedulers ?? 0);
+  const all = [...apis, ...workers, ...schedulers];
+  const stop = async () => {
+    for (const one of all) one.thaw();
+    await Promise.all(all.map((one) => one.kill()));
+    for (const wire of Object.values(wires)) await wire.close();
+    await place.drop();
+  };
+  try {
+    await Promise.all(all.map((one) => one.start()));
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  return { place, env, apis, workers, schedulers, wires, stop };
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as { port: number };
+  server.close();
+  await once(server, "close");
+  return port;
+}

@@ -1,0 +1,129 @@
+import { randomUUID } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
+import { status } from "@grpc/grpc-js";
+import { pick } from "./random.ts";
+import { type Clients, openClients, type Refusal, refusalIn } from "./system.ts";
+
+/** A message or chat that a caller was told the number of. */
+export interface Answer {
+  chatNumber: number;
+  /** 0 for the chat itself. */
+  number: number;
+  body: string;
+  requestId: string;
+}
+
+/** A call that was not answered: tried again with the same request id. */
+export interface Failure extends Refusal {
+  ms: number;
+}
+
+const PAUSE_MS = 50;
+const CHATS_FIRST = 4;
+/** One call in so many begins a chat. */
+const CALLS_PER_CHAT = 200;
+
+/**
+ * Callers that create chats and messages through the generated client, one call after the other
+ * each. Every call is tried with one request id until it is answered, as careful clients do.
+ */
+export class Load {
+  readonly answers: Answer[] = [];
+  readonly failures: Failure[] = [];
+  applicationToken = "";
+  /** The longest time in which no call was answered. */
+  longestOutageMs = 0;
+  private readonly clients: Clients[];
+  private readonly random: () => number;
+  private readonly chats: number[] = [];
+  private callers: Promise<void>[] = [];
+  private over = false;
+  private answeredMs = 0;
+
+  constructor(targets: string[], random: () => number) {
+    this.clients = targets.map((target) => openClients(target));
+    this.random = random;
+  }
+
+  /** Makes an application and its first chats, then lets so many callers begin. */
+  async start(callers: number): Promise<void> {
+    const { application } = await this.clients[0]!.createApplication({
+      application: { name: "load" },
+    });
+    this.applicationToken = application!.token;
+    for (let at = 0; at < CHATS_FIRST; at++) await this.beginChat();
+    this.resume(callers);
+  }
+
+  resume(callers: number): void {
+    this.over = false;
+    this.answeredMs = performance.now();
+    this.callers = Array.from({ length: callers }, () => this.call());
+  }
+
+  /** Returns when so many more calls were answered. */
+  async answered(more: number): Promise<void> {
+    const enough = this.answers.length + more;
+    while (this.answers.length < enough) await sleep(5);
+  }
+
+  /** No new calls; returns when those under way were answered. */
+  async stop(): Promise<void> {
+    this.over = true;
+    await Promise.all(this.callers);
+  }
+
+  close(): void {
+    for (const client of this.clients) client.close();
+  }
+
+  private async call(): Promise<void> {
+    while (!this.over) {
+      if (this.random() * CALLS_PER_CHAT < 1) await this.beginChat();
+      else await this.say(pick(this.random, this.chats));
+    }
+  }
+
+  private async beginChat(): Promise<void> {
+    const { applicationToken } = this;
+    const requestId = randomUUID();
+    const { chat } = await this.insist((one) => one.createChat({ applicationToken, requestId }));
+    this.chats.push(chat!.number);
+    this.answers.push({ chatNumber: chat!.number, number: 0, body: "", requestId });
+  }
+
+  private async say(chatNumber: number): Promise<void> {
+    const key = { applicationToken: this.applicationToken, chatNumber };
+    const requestId = randomUUID();
+    const body = `${requestId} ${"word ".repeat(Math.floor(this.random() * 20))}`;
+    const { message } = await this.insist((one) =>
+      one.createMessage({ ...key, message: { body, author: "load" }, requestId }),
+    );
+    this.answers.push({ chatNumber, number: message!.number, body, requestId });
+  }
+
+  private async insist<T>(call: (clients: Clients) => Promise<T>): Promise<T> {
+    for (;;) {
+      const startMs = performance.now();
+      try {
+        const answer = await call(pick(this.random, this.clients));
+        const nowMs = performance.now();
+        this.longestOutageMs = Math.max(this.longestOutageMs, nowMs - this.answeredMs);
+        this.answeredMs = nowMs;
+        return answer;
+      } catch (error) {
+        const refusal = refusalIn(error);
+        this.failures.push({ ...refusal, ms: performance.now() - startMs });
+        if (!TRY_AGAIN.has(refusal.code)) throw error;
+        await sleep(PAUSE_MS);
+      }
+    }
+  }
+}
+
+/** What a client may try again with the same request id. */
+const TRY_AGAIN = new Set<number>([
+  status.UNAVAILABLE,
+  status.DEADLINE_EXCEEDED,
+  status.RESOURCE_EXHAUSTED,
+]);
