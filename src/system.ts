@@ -1,7 +1,9 @@
 import { randomUUID } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
 import { Api } from "./api/server.ts";
 import type { Config } from "./config.ts";
 import type { Core } from "./core/core.ts";
+import { SETTLE_MS } from "./core/limits.ts";
 import { Numbering } from "./core/numbering.ts";
 import type { Stack } from "./core/ports.ts";
 import type { Logger } from "./log.ts";
@@ -28,7 +30,11 @@ export interface System {
 export async function openSystem(config: Config, which: Part[], log: Logger): Promise<System> {
   const processId = randomUUID();
   const stack = await openStack(config, { log, processId });
-  const numbering = new Numbering({ ...stack, processId });
+  // The embedded stack is one process, so there is nobody to wait for.
+  const pause = async () => {
+    if (stack.name === "production") await sleep(SETTLE_MS);
+  };
+  const numbering = new Numbering({ ...stack, processId, pause });
   const core: Core = { ...stack, numbering };
   const graceMs = config.PARLEY_STOP_GRACE_MS;
   const processes: Process[] = [];

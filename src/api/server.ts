@@ -7,6 +7,7 @@ import {
 } from "@grpc/grpc-js";
 import { HealthImplementation } from "grpc-health-check";
 import type { Core } from "../core/core.ts";
+import { WITNESS_MS } from "../core/limits.ts";
 import type { Logger } from "../log.ts";
 import type { Process } from "../process.ts";
 import { registry } from "./contract.ts";
@@ -20,8 +21,6 @@ const MESSAGE_BYTES_MAX = 4 * 1024 * 1024;
 /** Calls of one connection at a time. */
 const STREAMS_MAX = 1_000;
 const KEEPALIVE_MS = 30_000;
-/** How often the ledger is told how far this process has seen the running number go. */
-const WITNESS_MS = 1_000;
 
 export interface ApiOptions {
   /** `host:port`; port 0 takes a free one. */
@@ -72,7 +71,7 @@ export class Api implements Process {
     });
     this.setHealth("SERVING");
     this.witness = setInterval(() => {
-      // What is not noted now is noted a second later.
+      // What is not noted now is noted a moment later.
       this.parts.core.numbering.witness().catch(() => {});
     }, WITNESS_MS);
     // The first call need not wait for the epoch; a part that is away now is the calls' to tell.

@@ -39,6 +39,13 @@ export const ACCEPT_ROUNDS_MAX = 200;
 /** Counters that the intake does not know: so many look-ups at a time, and so many that wait. */
 export const STRANGERS = { places: 4, waiters: 1_000 };
 
+/**
+ * How often a process notes in the ledger how far it saw the running number go; and the time after
+ * which every process that lives has done so.
+ */
+export const WITNESS_MS = 250;
+export const SETTLE_MS = 600;
+
 /** A ceiling is raised in blocks that start here and double up to the last. */
 export const CEILING_BLOCK = { first: 64, last: 65_536 };
 

@@ -33,6 +33,7 @@ export class Numbering {
   private readonly intake: Intake;
   private readonly ledger: Ledger;
   private readonly processId: string;
+  private readonly pause: () => Promise<void>;
   private trust: Trust | undefined;
   private connecting: Promise<Trust> | undefined;
   private readonly granting = new Map<string, Promise<boolean>>();
@@ -45,10 +46,20 @@ export class Numbering {
   private seen = { epoch: 0, accepts: 0 };
   private witnessed = 0;
 
-  constructor(parts: { intake: Intake; ledger: Ledger; processId: string }) {
+  /**
+   * `pause` resolves when every process that lives has noted in the ledger what it saw before the
+   * pause began.
+   */
+  constructor(parts: {
+    intake: Intake;
+    ledger: Ledger;
+    processId: string;
+    pause: () => Promise<void>;
+  }) {
     this.intake = parts.intake;
     this.ledger = parts.ledger;
     this.processId = parts.processId;
+    this.pause = parts.pause;
   }
 
   /** Allocates a number and leaves the job. Undefined where the counter does not exist. */
@@ -119,7 +130,7 @@ export class Numbering {
     const { epoch, accepts } = this.seen;
     if (accepts === this.witnessed) return;
     await this.ledger.witness({ processId: this.processId, epoch, accepts });
-    this.witnessed = accepts;
+    if (this.seen.epoch === epoch) this.witnessed = accepts;
   }
 
   /** Removes what stood in the way of a number; false where the counter does not exist. */
@@ -214,9 +225,18 @@ export class Numbering {
 
   /** Trusts the intake as it is, or begins a new epoch in it. */
   private async connectOnce(): Promise<Trust> {
+    let waitedFor = "";
     for (let round = 0; round < ACCEPT_ROUNDS_MAX; round++) {
       const found = await this.intake.inspect();
       const ledger = await this.ledger.get();
+      const restarted = found.epoch === ledger.epoch && found.runId !== ledger.runId;
+      if (restarted && found.durable && waitedFor !== found.runId) {
+        // Its last accepts may be lost all the same, and seen by another process alone.
+        await this.witness();
+        await this.pause();
+        waitedFor = found.runId;
+        continue;
+      }
       const verdict = await this.judge(found, ledger);
       if (verdict === "look again") continue;
       if (verdict === "trusted") {

@@ -3,7 +3,7 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 
 /** A wire to a server that a test can cut, silence, or not have at all. */
 export class Wire {
-  private readonly target: { host: string; port: number };
+  private target: { host: string; port: number };
   private readonly pairs = new Set<[Socket, Socket]>();
   private server: Server | undefined;
   private port = 0;
@@ -11,7 +11,13 @@ export class Wire {
 
   constructor(url: string) {
     this.url = new URL(url);
-    this.target = { host: this.url.hostname, port: Number(this.url.port) };
+    this.target = targetOf(this.url);
+  }
+
+  /** Leads to another server from here on, as an address that moves; ends every connection. */
+  lead(url: string): void {
+    this.target = targetOf(new URL(url));
+    this.cut();
   }
 
   /** Opens the wire; on the same port as before where it was open. */
@@ -64,4 +70,8 @@ export class Wire {
     if (this.server !== undefined) await once(this.server, "close");
     this.server = undefined;
   }
+}
+
+function targetOf(url: URL): { host: string; port: number } {
+  return { host: url.hostname, port: Number(url.port) };
 }

@@ -24,6 +24,7 @@ production("numbers, with the steps of all processes and faults in any order", (
   const what: Record<Mode, string> = {
     durable: "are dense and none is void while Redis keeps what it said",
     everysec: "are given once, and every one is explained, where Redis loses its last writes",
+    cut: "are given once, and every one is explained, where the end of Redis's file is lost",
     old: "are given once, and every one is explained, where older copies of Redis are put back",
   };
   for (const [mode, title] of Object.entries(what) as [Mode, string][]) {

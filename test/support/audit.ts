@@ -62,6 +62,7 @@ export async function audit(
   const clients = openClients(load.target);
   try {
     await drain(stack, drainMs);
+    await refresh(place);
     const found: Audit = { answers: load.answers.length, void: 0, ...CLEAN };
     found.parked = (await stack.queue.listParked(1_000)).length;
     const synced = await runCommand(place.env, "sync-counts");
@@ -93,6 +94,12 @@ export async function audit(
     clients.close();
     await stack.stop();
   }
+}
+
+/** What was indexed before can be found after it. */
+async function refresh({ env }: Place): Promise<void> {
+  const { PARLEY_ELASTICSEARCH_URL: url, PARLEY_ELASTICSEARCH_INDEX: index } = env;
+  await fetch(`${url}/${index}/_refresh`, { method: "POST" });
 }
 
 const EVERYTHING: NumberRange = { firstNumber: 1, lastNumber: Number.MAX_SAFE_INTEGER };

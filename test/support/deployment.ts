@@ -91,11 +91,14 @@ export interface Deployment {
   stop(): Promise<void>;
 }
 
+/** Starts so many of each part; `redisUrl` is a Redis of its own, for tests that break it. */
 export async function deploy(
   sizes: { apis?: number; workers?: number; schedulers?: number },
   settings: Record<string, string> = {},
+  redisUrl?: string,
 ): Promise<Deployment> {
   const place = await freshPlace("production");
+  if (redisUrl !== undefined) place.env.PARLEY_REDIS_URL = redisUrl;
   const { PARLEY_REDIS_URL, PARLEY_MYSQL_URL, PARLEY_ELASTICSEARCH_URL } = place.env;
   const wires = {
     redis: await new Wire(PARLEY_REDIS_URL!).open(),
@@ -136,7 +139,7 @@ export async function deploy(
   return { place, env, apis, workers, schedulers, wires, stop };
 }
 
-async function freePort(): Promise<number> {
+export async function freePort(): Promise<number> {
   const server = createServer().listen(0, "127.0.0.1");
   await once(server, "listening");
   const { port } = server.address() as { port: number };
