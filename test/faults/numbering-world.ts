@@ -106,7 +106,8 @@ export class World {
     );
     for (let step = 0; step < steps; step++) {
       await this.turns.next();
-      if (this.random() < (this.mode === "cut" ? 0.3 : 0.02)) this.copies.push(await takeCopy(this.admin));
+      if (this.random() < (this.mode === "cut" ? 0.3 : 0.02))
+        this.copies.push(await takeCopy(this.admin));
       if (this.random() < 0.02) await this.fault();
     }
     await this.settle();

@@ -59,7 +59,7 @@ production("Redis under load", function () {
     for (let round = 0; round < rounds; round++) {
       await load.answered(300);
       await redis.kill();
-      await failures(20);
+      await load.refused(20);
       await redis.start();
       await load.answered(300);
     }
@@ -77,7 +77,7 @@ production("Redis under load", function () {
       parley.wires.redis.silence();
       await load.answered(200);
       await parley.wires.redis.close();
-      await failures(20);
+      await load.refused(20);
       await parley.wires.redis.open();
       await load.answered(200);
     }
@@ -141,10 +141,4 @@ production("Redis under load", function () {
       await replica.stop();
     }
   });
-
-  /** Returns when so many more calls were refused. */
-  async function failures(more: number): Promise<void> {
-    const enough = load.failures.length + more;
-    while (load.failures.length < enough) await new Promise((resolve) => setTimeout(resolve, 5));
-  }
 });

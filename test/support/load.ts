@@ -67,6 +67,12 @@ export class Load {
     while (this.answers.length < enough) await sleep(5);
   }
 
+  /** Returns when so many more calls were refused. */
+  async refused(more: number): Promise<void> {
+    const enough = this.failures.length + more;
+    while (this.failures.length < enough) await sleep(5);
+  }
+
   /** No new calls; returns when those under way were answered. */
   async stop(): Promise<void> {
     this.over = true;

@@ -48,6 +48,12 @@ const CLOSE_TIMEOUT_MS = 1_000;
 /** A statement that waits for another transaction's rows gives up after this time. */
 const LOCK_TIMEOUT_S = 2;
 
+/**
+ * After this time the server itself ends a connection that says nothing, and undoes its transaction:
+ * a process that is stopped in the middle of one would hold rows that everybody waits for.
+ */
+const SERVER_PATIENCE_S = 10;
+
 /** How many callers may wait for each connection of the pool. */
 const WAITERS_PER_CONNECTION = 100;
 
@@ -59,7 +65,7 @@ const WAITERS_PER_CONNECTION = 100;
 const MYSQL_SESSION = [
   "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
   `SET SESSION time_zone = '+00:00', sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION',
-    innodb_lock_wait_timeout = ${LOCK_TIMEOUT_S}`,
+    innodb_lock_wait_timeout = ${LOCK_TIMEOUT_S}, wait_timeout = ${SERVER_PATIENCE_S}`,
 ];
 
 /** Opens a pool of connections to MySQL or MariaDB. No connection is made yet. */
