@@ -40,6 +40,18 @@ export const ACCEPT_ROUNDS_MAX = 200;
 export const SEED_LEASE_MS = 2_000;
 export const SEED_PAUSE_MS = 20;
 
+/** Tries to delete what is empty before others that create in it are taken to go on with it. */
+export const DELETE_ROUNDS_MAX = 10;
+
+/**
+ * So long after it was purged a deletion is looked at again: a worker may still have been indexing
+ * what it wrote before, or a process have been about to write a ceiling.
+ */
+export const PURGE_AGAIN_MS = 10 * 60_000;
+
+/** Deletions that one run of the purge takes on at a time. */
+export const PURGE_DELETIONS_MAX = 1_000;
+
 /** A ceiling is raised in blocks that start here and double up to the last. */
 export const CEILING_BLOCK = { first: 64, last: 65_536 };
 

@@ -10,6 +10,14 @@ interface Trust {
   epoch: number;
 }
 
+/** What a grant is asked for: a ceiling that was reached, or a seed for what was seen instead. */
+interface Need {
+  known: boolean;
+  ceiling?: number;
+  /** What `remove` left, which a seed replaces where it is still the same. */
+  mark?: string;
+}
+
 /** A number that was given, now or to an earlier call with the same request id. */
 export interface Given {
   number: number;
@@ -78,7 +86,9 @@ export class Numbering {
       const [count] = await this.intake.counts([counter]);
       if (count !== undefined) return count;
       const trust = this.trust ?? (await this.connect());
-      if (!(await this.grant(trust, counter, { known: false }))) return undefined;
+      const mark = await this.intake.markOf(counter);
+      const need = { known: mark !== "", mark };
+      if (!(await this.grant(trust, counter, need))) return undefined;
     }
     throw new ParleyError("COUNTERS_UNAVAILABLE", "numbers cannot be read now");
   }
@@ -104,7 +114,7 @@ export class Numbering {
         this.distrust(trust);
         return true;
       case "unseeded":
-        return this.grant(trust, counter, { known: result.known });
+        return this.grant(trust, counter, { known: result.known, mark: result.mark ?? "" });
       case "exhausted":
         return this.grant(trust, counter, { known: true, ceiling: result.ceiling });
       case "full":
@@ -120,11 +130,7 @@ export class Numbering {
   }
 
   /** One grant per counter at a time: callers that wait for the same one share it. */
-  private grant(
-    trust: Trust,
-    counter: Counter,
-    need: { known: boolean; ceiling?: number },
-  ): Promise<boolean> {
+  private grant(trust: Trust, counter: Counter, need: Need): Promise<boolean> {
     const name = `${counter.applicationToken}:${counter.chatNumber ?? ""}`;
     const underway = this.granting.get(name);
     if (underway !== undefined) return underway;
@@ -133,21 +139,18 @@ export class Numbering {
     return started;
   }
 
-  private async grantOnce(
-    trust: Trust,
-    counter: Counter,
-    need: { known: boolean; ceiling?: number },
-  ): Promise<boolean> {
+  private async grantOnce(trust: Trust, counter: Counter, need: Need): Promise<boolean> {
+    const { mark = "", ...asked } = need;
     // Where the counter may not even exist nobody waits for anybody: the ledger says so at once.
-    const first = need.ceiling === undefined && need.known;
+    const first = need.ceiling === undefined && need.known && mark === "";
     if (first && !(await this.maySeed(trust, counter))) return true;
-    const granted = await this.ledger.grant({ counter, epoch: trust.epoch, ...need });
+    const granted = await this.ledger.grant({ counter, epoch: trust.epoch, ...asked });
     if (granted === "unknown") return false;
     if (granted === "stale") {
       this.distrust(trust);
       return true;
     }
-    const start = need.ceiling === undefined ? { start: granted.start } : {};
+    const start = need.ceiling === undefined ? { start: granted.start, mark } : {};
     await this.intake.grant({ ...trust, counter, ...start, ceiling: granted.ceiling });
     return true;
   }

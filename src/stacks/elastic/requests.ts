@@ -1,9 +1,12 @@
 import type { estypes } from "@elastic/elasticsearch";
 import type { NumberRange } from "../../../gen/parley/v1/state.ts";
 import { foldText, phraseOf, pieces } from "../../core/fold.ts";
-import type { ChatKey, SearchDocument } from "../../core/ports.ts";
+import type { ChatKey, Counter, SearchDocument } from "../../core/ports.ts";
 
 // What is sent to Elasticsearch, as pure functions. test/golden keeps the query as a file.
+
+/** Documents that one request takes away, so that it is answered in time. */
+const REMOVE_MAX = 2_000;
 
 /** The value of `chat` and the routing of a chat's documents. */
 export function chatNameOf({ applicationToken, chatNumber }: ChatKey): string {
@@ -59,6 +62,21 @@ export function extentRequest(alias: string, key: ChatKey): estypes.SearchReques
     size: 0,
     track_total_hits: true,
   };
+}
+
+/** Documents to take away, some at a time: those of a chat up to a number, or of an application. */
+export function removeRequest(
+  alias: string,
+  { applicationToken, chatNumber, throughNumber }: Counter & { throughNumber: number },
+): estypes.DeleteByQueryRequest {
+  // One that is written meanwhile is looked at again later, like one that cannot be found yet.
+  const request = { index: alias, conflicts: "proceed", max_docs: REMOVE_MAX } as const;
+  if (chatNumber === undefined) {
+    return { ...request, query: { prefix: { chat: { value: `${applicationToken}:` } } } };
+  }
+  const chat = chatNameOf({ applicationToken, chatNumber });
+  const range = { range: { number: { lte: throughNumber } } };
+  return { ...request, routing: chat, query: { bool: { filter: [{ term: { chat } }, range] } } };
 }
 
 export function countRequest(

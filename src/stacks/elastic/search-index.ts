@@ -1,9 +1,15 @@
 import type { Client, estypes } from "@elastic/elasticsearch";
 import type { NumberRange } from "../../../gen/parley/v1/state.ts";
-import type { ChatKey, SearchDocument, SearchIndex } from "../../core/ports.ts";
+import type { ChatKey, Counter, SearchDocument, SearchIndex } from "../../core/ports.ts";
 import { answerOf, isMissing, MISSING, searchUnavailable } from "./client.ts";
 import { ensureIndex } from "./mapping.ts";
-import { bulkLinesOf, countRequest, extentRequest, findRequest } from "./requests.ts";
+import {
+  bulkLinesOf,
+  countRequest,
+  extentRequest,
+  findRequest,
+  removeRequest,
+} from "./requests.ts";
 
 /**
  * Bytes of one bulk request. The pieces of a body may be 45 times its size; the server takes 100 MB
@@ -69,6 +75,15 @@ export class ElasticSearchIndex implements SearchIndex {
     const request = countRequest(this.alias, key, range);
     const send = () => this.client.count(request, { signal });
     return completeOf(await this.answerOf(send, signal)).count;
+  }
+
+  async remove(key: Counter & { throughNumber: number }): Promise<number> {
+    const request = removeRequest(this.alias, key);
+    const answer = await this.answerOf(() => this.client.deleteByQuery(request));
+    if ((answer.failures ?? []).length > 0 || answer.timed_out === true) {
+      throw searchUnavailable(new Error("not all documents were taken away"));
+    }
+    return answer.deleted ?? 0;
   }
 
   identity(): Promise<string> {

@@ -14,7 +14,7 @@ ARGV  1 epoch              2 accepts that the caller has seen
 
 Result, an array; numbers are digits:
   'accepted', number, running number, numbers left     'replayed', 'number time'
-  'reused'   'distrusted'   'full'                     'unseeded', 1 where the key is known
+  'reused'   'distrusted'   'full'                     'unseeded', 1 where the key is known, mark
   'exhausted', ceiling
 
 Risky:
@@ -23,6 +23,8 @@ Risky:
 - Lua's `..` rounds numbers to 14 digits, and ioredis misreads integers near 2^53: hence the
   formats, in the reply too.
 - A ceiling without its counter is a counter that was deleted: its numbers must not come again.
+- In place of a ceiling can stand a mark of remove.lua, which is no number. Where the application
+  (the first 40 characters of a counter's key) was removed, so were all its chats.
 - A new chat's counter that is there already is left as it is. It has no ceiling that holds, so the
   first message seeds it.
 ]]
@@ -54,12 +56,18 @@ if backlog >= tonumber(ARGV[3]) then
 end
 
 local value = redis.call('GET', KEYS[1])
-local ceiling = redis.call('HGET', KEYS[3], KEYS[1])
-if not value or not ceiling then
+local entries = redis.call('HMGET', KEYS[3], KEYS[1], string.sub(KEYS[1], 1, 40))
+local ceiling = tonumber(entries[1] or '')
+local removed = string.sub(entries[2] or '', 1, 8) == 'removed:'
+if not value or not ceiling or removed then
+  if entries[1] and not ceiling then
+    return { 'unseeded', 1, entries[1] }
+  elseif removed then
+    return { 'unseeded', 1, entries[2] }
+  end
   return { 'unseeded', (value or ceiling) and 1 or 0 }
 end
 local number = tonumber(value) + 1
-ceiling = tonumber(ceiling)
 if number > ceiling then
   return { 'exhausted', string.format('%.0f', ceiling) }
 end
