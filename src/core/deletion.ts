@@ -106,7 +106,8 @@ export async function deleteWhole(
 /**
  * Decides only where nothing is inside, also where others create at the same time. The counter is
  * closed in the intake where it stands at what was found empty. Who creates after that needs a new
- * grant, which raises the ceiling in the database, and the decision sees that.
+ * grant, which raises the ceiling in the database, and the decision sees that. Where that happens
+ * the chat lives on, above numbers that were skipped.
  */
 async function decideEmpty(
   core: Core,

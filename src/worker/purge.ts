@@ -18,47 +18,50 @@ export async function purge(parts: Parts, now: Date): Promise<number> {
   const deletions = await parts.deletions.list(PURGE_DELETIONS_MAX, now);
   if (deletions.length === 0) return 0;
   let removed = await dropParked(parts);
-  let away: unknown;
+  const away = new Map<string, unknown>();
   for (const deletion of deletions) {
     try {
-      removed += await purgeOne(parts, deletion);
-      if (deletion.again) await finish(parts, deletion);
-      else {
-        const until = new Date(now.getTime() + PURGE_AGAIN_MS);
-        await parts.deletions.postpone(deletion, until);
-      }
+      removed += await purgeData(parts, deletion);
+      // What is away is asked once a run: each time could take as long as it is waited for.
+      if (away.has("SEARCH_UNAVAILABLE")) continue;
+      removed += await purgeIndex(parts, deletion);
+      await conclude(parts, deletion, now);
     } catch (error) {
-      // The others may not need the part that is away.
       if (!isUnavailable(error)) throw error;
-      away = error;
+      away.set(error.reason, error);
+      if (error.reason !== "SEARCH_UNAVAILABLE") break;
     }
   }
-  if (away !== undefined) throw away;
+  for (const error of away.values()) throw error;
   return removed;
 }
 
-async function purgeOne(parts: Parts, deletion: Deletion): Promise<number> {
+async function purgeData(parts: Parts, deletion: Deletion): Promise<number> {
   const { counter } = deletion;
   if (isWhole(deletion)) {
     await parts.intake.remove(counter);
     await parts.deletions.confirm(counter);
     if (counter.chatNumber === undefined) await eraseChats(parts, deletion);
   }
-  let removed = 0;
-  const { throughNumber } = deletion;
-  removed += await untilNone(() => parts.deletions.removeRows(deletion, CHORE_ROWS_MAX));
-  removed += await untilNone(() => parts.index.remove({ ...counter, throughNumber }));
-  return removed;
+  return untilNone(() => parts.deletions.removeRows(deletion, CHORE_ROWS_MAX));
+}
+
+function purgeIndex({ index }: Parts, { counter, throughNumber }: Deletion): Promise<number> {
+  return untilNone(() => index.remove({ ...counter, throughNumber }));
+}
+
+/** After the second look nothing tells that it was deleted but the marks in the database. */
+async function conclude(parts: Parts, deletion: Deletion, now: Date): Promise<void> {
+  if (!deletion.again) {
+    await parts.deletions.postpone(deletion, new Date(now.getTime() + PURGE_AGAIN_MS));
+    return;
+  }
+  if (isWhole(deletion)) await parts.intake.erase([deletion.counter]);
+  await parts.deletions.forget(deletion);
 }
 
 function isWhole({ throughNumber }: Deletion): boolean {
   return throughNumber === DELETED_ALL;
-}
-
-/** After this nothing tells any more that it was deleted but the marks in the database. */
-async function finish(parts: Parts, deletion: Deletion): Promise<void> {
-  if (isWhole(deletion)) await parts.intake.erase([deletion.counter]);
-  await parts.deletions.forget(deletion);
 }
 
 async function eraseChats(parts: Parts, { counter, lastChat }: Deletion): Promise<void> {
