@@ -2,6 +2,7 @@ import { expect } from "chai";
 import { jobIdOf } from "../../src/core/jobs.ts";
 import { REQUEST_IDS_PER_JOB } from "../../src/core/limits.ts";
 import { countersContract } from "./intake-counters.ts";
+import { removalContract } from "./intake-removal.ts";
 import { type IntakeHome, newChat, newRequest, Trusted } from "./intakes.ts";
 import { CREATE_MS, numbersFrom } from "./jobs.ts";
 
@@ -199,5 +200,6 @@ export function intakeContract(
     });
 
     countersContract(open);
+    removalContract(open);
   });
 }

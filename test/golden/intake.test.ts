@@ -110,6 +110,19 @@ suite("golden: Redis", () => {
     });
     await redis.del("c");
     replies["accept, key deleted"] = await ask();
+    const remove = (value: string) => redis.remove("c", "ceilings", "dirty", "removed:1", value);
+    const seed = (mark: string) => redis.grant("c", "ledger", "ceilings", "dirty", 1, 9, 5, mark);
+    Object.assign(replies, {
+      "remove, another value": await remove("1"),
+      remove: await remove("*"),
+      "accept, removed": await ask(),
+      "grant, before it was removed": await grant(9, 5),
+      "grant, raise what was removed": await grant(9, ""),
+      "accept, removed still": await ask(),
+      "grant, by the mark": await seed("removed:1"),
+      "accept, by the mark": await ask(),
+      "drop, not parked": await redis.drop("failed", "jobs", "c:1"),
+    });
     expect(replies).to.deep.equal(golden("redis-replies.json"));
   });
 });

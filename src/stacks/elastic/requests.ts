@@ -6,7 +6,7 @@ import type { ChatKey, Counter, SearchDocument } from "../../core/ports.ts";
 // What is sent to Elasticsearch, as pure functions. test/golden keeps the query as a file.
 
 /** Documents that one request takes away, so that it is answered in time. */
-const REMOVE_MAX = 2_000;
+export const REMOVE_MAX = 2_000;
 
 /** The value of `chat` and the routing of a chat's documents. */
 export function chatNameOf({ applicationToken, chatNumber }: ChatKey): string {
@@ -64,19 +64,23 @@ export function extentRequest(alias: string, key: ChatKey): estypes.SearchReques
   };
 }
 
-/** Documents to take away, some at a time: those of a chat up to a number, or of an application. */
-export function removeRequest(
+/** Some documents of a chat up to a number, or of a whole application. */
+export function listRequest(
   alias: string,
   { applicationToken, chatNumber, throughNumber }: Counter & { throughNumber: number },
-): estypes.DeleteByQueryRequest {
-  // One that is written meanwhile is looked at again later, like one that cannot be found yet.
-  const request = { index: alias, conflicts: "proceed", max_docs: REMOVE_MAX } as const;
+): estypes.SearchRequest {
+  const page = { index: alias, size: REMOVE_MAX, track_total_hits: false, _source: false };
   if (chatNumber === undefined) {
-    return { ...request, query: { prefix: { chat: { value: `${applicationToken}:` } } } };
+    return { ...page, query: { prefix: { chat: { value: `${applicationToken}:` } } } };
   }
   const chat = chatNameOf({ applicationToken, chatNumber });
   const range = { range: { number: { lte: throughNumber } } };
-  return { ...request, routing: chat, query: { bool: { filter: [{ term: { chat } }, range] } } };
+  return { ...page, routing: chat, query: { bool: { filter: [{ term: { chat } }, range] } } };
+}
+
+/** The line of a bulk request that takes a document away; its id begins with its routing. */
+export function removeLineOf(id: string): string {
+  return JSON.stringify({ delete: { _id: id, routing: id.slice(0, id.lastIndexOf(":")) } });
 }
 
 export function countRequest(

@@ -8,7 +8,9 @@ import {
   countRequest,
   extentRequest,
   findRequest,
-  removeRequest,
+  listRequest,
+  REMOVE_MAX,
+  removeLineOf,
 } from "./requests.ts";
 
 /**
@@ -78,12 +80,22 @@ export class ElasticSearchIndex implements SearchIndex {
   }
 
   async remove(key: Counter & { throughNumber: number }): Promise<number> {
-    const request = removeRequest(this.alias, key);
-    const answer = await this.answerOf(() => this.client.deleteByQuery(request));
-    if ((answer.failures ?? []).length > 0 || answer.timed_out === true) {
-      throw searchUnavailable(new Error("not all documents were taken away"));
-    }
-    return answer.deleted ?? 0;
+    const { hits } = (await this.search(listRequest(this.alias, key), undefined)).hits;
+    if (hits.length === 0) return 0;
+    const answer = await this.answerOf(() =>
+      this.client.bulk({
+        index: this.alias,
+        operations: hits.map((hit) => removeLineOf(hit._id!)),
+        require_alias: true,
+        // Without it the next page would be this one. Nobody asks for another after the last.
+        refresh: hits.length === REMOVE_MAX,
+        filter_path: "items.delete.status,items.delete.result,items.delete.error.type",
+      }),
+    );
+    const items = answer.items.map((item) => item.delete!);
+    const failed = items.find((item) => item.error !== undefined);
+    if (failed !== undefined) throw searchUnavailable(new Error(`${failed.status} not deleted`));
+    return items.filter((item) => item.result === "deleted").length;
   }
 
   identity(): Promise<string> {
