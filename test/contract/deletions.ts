@@ -13,6 +13,7 @@ import {
   newApplication,
   numbersFrom,
 } from "./jobs.ts";
+import { type RetentionPlace, retentionContract } from "./retention.ts";
 
 const now = new Date(CREATE_MS + 1_000);
 const later = new Date(CREATE_MS + 600_000);
@@ -32,6 +33,7 @@ export function deletionsContract(
     let token: string;
     let key: ChatKey;
     let epoch = 0;
+    const at = {} as RetentionPlace;
 
     before(async () => {
       shared = await open();
@@ -45,6 +47,7 @@ export function deletionsContract(
       token = (await one.store.insertApplication(newApplication())).application.token;
       key = { applicationToken: token, chatNumber: 1 };
       await one.store.insertJobs([chatJob(token, 1), chatJob(token, 2)]);
+      Object.assign(at, { ...one, token, key, epoch });
     });
     after(() => shared?.close());
 
@@ -271,77 +274,6 @@ export function deletionsContract(
       });
     });
 
-    describe("of old messages", () => {
-      const before = new Date(CREATE_MS + 10);
-      const step = { before, now, limit: 4 };
-      const aged = (number: number, createMs: number) => messageJob(key, number, { createMs });
-
-      beforeEach(async () => {
-        await grant(key);
-        await one.store.insertJobs([
-          ...numbersFrom(1, 6).map((number) => aged(number, CREATE_MS + number)),
-          aged(8, CREATE_MS + 9),
-          ...[10, 11].map((number) => aged(number, CREATE_MS + number)),
-        ]);
-      });
-
-      it("go in chunks up to one that is young, and leave one void", async () => {
-        expect(await one.deletions.expire(key, step)).to.equal(4);
-        expect(await numbersOf()).to.deep.equal([5, 6, 8, 10, 11]);
-        expect(await one.deletions.expire(key, step)).to.equal(3);
-        expect(await one.deletions.expire(key, step)).to.equal(0);
-        expect(await numbersOf()).to.deep.equal([10, 11]);
-        const voids = await one.ledger.listVoids(key, EVERYTHING, 100);
-        expect(voids).to.deep.equal([{ firstNumber: 1, lastNumber: 8 }]);
-        const [deletion] = await mine();
-        expect(deletion).to.deep.include({ counter: key, throughNumber: 8 });
-        expect(await purge(deletion!, 10)).to.deep.equal([]);
-        expect(await numbersOf()).to.deep.equal([10, 11]);
-      });
-
-      it("are never brought back by a late job, while a lost number is", async () => {
-        await one.ledger.insertVoids(key, { firstNumber: 9, lastNumber: 9 });
-        while ((await one.deletions.expire(key, step)) > 0);
-        const outcomes = await one.store.insertJobs(messages([3, 7, 9]));
-        expect(kinds(outcomes)).to.deep.equal(["deleted", "deleted", "inserted"]);
-        expect(await numbersOf()).to.deep.equal([9, 10, 11]);
-        expect(await one.deletions.listDeleted(key, [7, 8, 9])).to.deep.equal([7, 8]);
-      });
-
-      it("are taken off the count, which a stale sync does not move", async () => {
-        const sync = (count: number) =>
-          one.store.updateCounts([{ counter: key, count }], new Date(CREATE_MS));
-        const count = async () => (await one.store.findChat(key))!.messagesCount;
-        await one.ledger.insertVoids(key, { firstNumber: 7, lastNumber: 7 });
-        await one.ledger.insertVoids(key, { firstNumber: 9, lastNumber: 9 });
-        await sync(11);
-        expect(await count()).to.equal(9);
-        while ((await one.deletions.expire(key, step)) > 0);
-        expect(await count()).to.equal(2);
-        await sync(5);
-        expect(await count()).to.equal(2);
-        await sync(13);
-        expect(await count()).to.equal(4);
-      });
-
-      it("are found by the first message of each chat, a page of chats at a time", async () => {
-        const all = async (limit: number, date = before) => {
-          const found: ChatKey[] = [];
-          let after: string | undefined = "";
-          while (after !== undefined) {
-            const page = await one.deletions.findExpired({ after, before: date, limit });
-            found.push(...page.chats);
-            after = page.next;
-          }
-          return found.filter((chat) => chat.applicationToken === token);
-        };
-        expect(await all(1)).to.deep.equal([key]);
-        expect(await all(1_000, new Date(CREATE_MS + 1))).to.deep.equal([]);
-        while ((await one.deletions.expire(key, step)) > 0);
-        expect(await all(2)).to.deep.equal([]);
-        await one.deletions.decide(key, known);
-        expect(await all(2, later), "a deleted chat").to.deep.equal([]);
-      });
-    });
+    retentionContract(at);
   });
 }

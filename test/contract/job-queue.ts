@@ -82,7 +82,7 @@ export function jobQueueContract(
       expect(most).to.equal(7);
     });
 
-    it("tries a job again after pauses that double, parks it until it is dropped, and goes on", async () => {
+    it("tries a job again after pauses that double, and parks it until it is dropped", async () => {
       const queue = await open();
       const bad = await trusted.take(chat);
       const tries: number[] = [];
