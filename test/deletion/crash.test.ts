@@ -7,7 +7,7 @@ import { PURGE_AGAIN_MS } from "../../src/core/limits.ts";
 import type { Counter, Stack } from "../../src/core/ports.ts";
 import { ParleyError } from "../../src/errors.ts";
 import { purge } from "../../src/worker/purge.ts";
-import { residueOf, settleIndex } from "../support/residue.ts";
+import { indexed, residueOf, settleIndex } from "../support/residue.ts";
 import {
   describeStacks,
   freshPlace,
@@ -65,12 +65,7 @@ describeStacks("a deletion that is cut", (stack) => {
     for (const body of ["one", "two"]) {
       await clients.createMessage({ ...key, message: { body }, waitFor });
     }
-    for (let looks = 0; looks < 500; looks++) {
-      await settleIndex(parley);
-      if ((await parley.system.stack.index.extent(key)).count === 2) return;
-      await new Promise((resolve) => setTimeout(resolve, 10));
-    }
-    throw new Error("the messages are not indexed");
+    await indexed(parley, key, 2);
   }
 
   const reasonOf = async (call: Promise<unknown>) => (await refusalOf(call)).reason;
@@ -157,6 +152,27 @@ describeStacks("a deletion that is cut", (stack) => {
       }
     });
   }
+
+  it("loses nothing that was given, where it was to be of an empty chat alone", async () => {
+    for (let steps = 0; ; steps++) {
+      const { clients } = parley;
+      const answer = await clients.createApplication({ application: { name: "cut" } });
+      applicationToken = answer.application!.token;
+      key = { applicationToken, chatNumber: 1 };
+      await clients.createChat({ applicationToken, waitFor: State.STATE_PERSISTED });
+      const { parts } = mortal(parley.system.stack, steps);
+      const careful = { ...step, force: false };
+      const died = await deleteWhole(coreOf(parts), key, careful).catch((error) => error);
+      if (died === true) break;
+      expect(died).to.be.instanceOf(Died);
+      const said = await say().catch(async (error) => reasonOf(Promise.reject(error)));
+      if (said === "CHAT_NOT_FOUND") continue;
+      const { messages } = await clients.listMessages(key);
+      expect(messages.map((one) => one.body)).to.deep.equal(["more"]);
+      const empty = clients.deleteChat({ applicationToken, number: 1 });
+      expect(await reasonOf(empty)).to.equal("NOT_EMPTY");
+    }
+  });
 
   it("by an intake that is away says so, and goes on when it is back", async () => {
     await fill();

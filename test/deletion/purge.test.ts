@@ -3,7 +3,7 @@ import { State } from "../../src/client.ts";
 import { PURGE_AGAIN_MS } from "../../src/core/limits.ts";
 import { repairIndex, syncCounts } from "../../src/worker/chores.ts";
 import { purge } from "../../src/worker/purge.ts";
-import { residueOf, settleIndex } from "../support/residue.ts";
+import { indexed, residueOf, settleIndex } from "../support/residue.ts";
 import {
   describeStacks,
   freshPlace,
@@ -65,8 +65,8 @@ describeStacks("the purge", (stack) => {
   it("leaves nothing of a chat of 10,000 messages, and what else there is as it was", async () => {
     const { store, index } = parley.system.stack;
     await parley.clients.createChat({ applicationToken });
-    await say("stays", State.STATE_SEARCHABLE, 2);
-    await say("one", State.STATE_SEARCHABLE);
+    await say("stays", State.STATE_PERSISTED, 2);
+    await say("one", State.STATE_PERSISTED);
     for (let first = 2; first <= 10_000; first += 500) {
       const length = Math.min(500, 10_001 - first);
       const jobs = Array.from({ length }, (_, at) => {
@@ -76,6 +76,8 @@ describeStacks("the purge", (stack) => {
       await store.insertJobs(jobs);
       await index.index(jobs.map((job) => ({ ...job, version: 1 })));
     }
+    await indexed(parley, key, 10_000);
+    await indexed(parley, { ...key, chatNumber: 2 }, 1);
     await deleteChat();
     await purgeTwice();
     expect(await found()).to.deep.equal({ count: 0, lastNumber: 0 });
@@ -90,7 +92,8 @@ describeStacks("the purge", (stack) => {
   it("leaves nothing of an application", async () => {
     for (const chatNumber of [2, 3, 4]) {
       await parley.clients.createChat({ applicationToken });
-      await say("gone", State.STATE_SEARCHABLE, chatNumber);
+      await say("gone", State.STATE_PERSISTED, chatNumber);
+      await indexed(parley, { applicationToken, chatNumber }, 1);
     }
     await deleteChat(2);
     await parley.clients.deleteApplication({ applicationToken, force: true });
@@ -223,9 +226,11 @@ describeStacks("the purge", (stack) => {
   });
 
   it("is not undone by a repair, nor by an index that was lost", async () => {
-    await say("back?", State.STATE_SEARCHABLE);
+    await say("back?", State.STATE_PERSISTED);
     await parley.clients.createChat({ applicationToken });
-    await say("stays", State.STATE_SEARCHABLE, 2);
+    await say("stays", State.STATE_PERSISTED, 2);
+    await indexed(parley, { ...key, chatNumber: 2 }, 1);
+    await indexed(parley, key, 1);
     const { store, index } = parley.system.stack;
     await store.adoptIndex("another one before");
     await deleteChat();
@@ -240,8 +245,9 @@ describeStacks("the purge", (stack) => {
     expect(await store.listGaps(10)).to.deep.equal([]);
   });
 
-  it("takes away what a slow worker indexed after the first look, which no search shows", async () => {
-    await say("late", State.STATE_SEARCHABLE);
+  it("takes away what a slow worker indexed after the first look; no search shows it", async () => {
+    await say("late", State.STATE_PERSISTED);
+    await indexed(parley, key, 1);
     await deleteChat();
     const { stack: parts } = parley.system;
     const now = Date.now() + 60_000;

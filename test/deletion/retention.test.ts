@@ -5,11 +5,11 @@ import type { MessageJob } from "../../src/core/jobs.ts";
 import { PURGE_AGAIN_MS } from "../../src/core/limits.ts";
 import { repairIndex, syncCounts } from "../../src/worker/chores.ts";
 import { expireMessages, purge } from "../../src/worker/purge.ts";
-import { residueOf, settleIndex } from "../support/residue.ts";
+import { indexed, residueOf, settleIndex } from "../support/residue.ts";
 import { describeStacks, freshPlace, refusalOf, start, useSystem } from "../support/system.ts";
 
 const DAY_MS = 24 * 60 * 60_000;
-const waitFor = State.STATE_SEARCHABLE;
+const waitFor = State.STATE_PERSISTED;
 
 describeStacks("retention", (stack) => {
   const parley = useSystem(stack);
@@ -43,6 +43,7 @@ describeStacks("retention", (stack) => {
     const second = await say("old two");
     await new Promise((resolve) => setTimeout(resolve, 5));
     await say("young");
+    await indexed(parley, key, 3);
     return new Date(second.createTime!.getTime() + 1 + 2 * DAY_MS);
   }
 

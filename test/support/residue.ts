@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { Redis } from "ioredis";
 import { createConnection } from "mysql2/promise";
+import type { ChatKey } from "../../src/core/ports.ts";
 import type { Running } from "./system.ts";
 
 /** The tables whose rows belong to an application and go with it or with its chats. */
@@ -67,4 +68,14 @@ export async function settleIndex({ place, config }: Running): Promise<void> {
   if (place.stack === "embedded") return;
   const url = `${config.PARLEY_ELASTICSEARCH_URL}/${config.PARLEY_ELASTICSEARCH_INDEX}/_refresh`;
   await fetch(url, { method: "POST" });
+}
+
+/** Waits until so many messages of a chat can be found, without the index's own pauses. */
+export async function indexed(parley: Running, key: ChatKey, count: number): Promise<void> {
+  for (let looks = 0; looks < 1_000; looks++) {
+    await settleIndex(parley);
+    if ((await parley.system.stack.index.extent(key)).count === count) return;
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  throw new Error(`not ${count} messages are indexed`);
 }
