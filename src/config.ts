@@ -93,6 +93,21 @@ export const settings = {
     schema: cron,
     means: "when the search index is given what it lacks",
   },
+  PARLEY_PURGE_CRON: {
+    default: "*/10 * * * * *",
+    schema: cron,
+    means: "when what was deleted is purged",
+  },
+  PARLEY_RETENTION_DAYS: {
+    default: "0",
+    schema: whole(0, 36_500),
+    means: "days after which messages are deleted; 0 keeps them for ever",
+  },
+  PARLEY_RETENTION_CRON: {
+    default: "30 * * * *",
+    schema: cron,
+    means: "when messages that are older than that are deleted",
+  },
   PARLEY_WORKER_CONCURRENCY: {
     default: "1000",
     schema: whole(1, 5_000),

@@ -47,7 +47,11 @@ export async function openSystem(config: Config, which: Part[], log: Logger): Pr
   if (which.includes("scheduler")) {
     const syncCron = config.PARLEY_SYNC_CRON;
     const repairCron = config.PARLEY_REPAIR_CRON;
-    processes.push(new Scheduler({ ...stack, log }, { syncCron, repairCron }));
+    const purgeCron = config.PARLEY_PURGE_CRON;
+    const retentionCron = config.PARLEY_RETENTION_CRON;
+    const retentionDays = config.PARLEY_RETENTION_DAYS;
+    const options = { syncCron, repairCron, purgeCron, retentionCron, retentionDays };
+    processes.push(new Scheduler({ ...stack, log }, options));
   }
   let api: Api | undefined;
   if (which.includes("api")) {

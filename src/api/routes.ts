@@ -4,11 +4,12 @@ import { ChatServiceService } from "../../gen/parley/v1/chat.ts";
 import { MessageServiceService } from "../../gen/parley/v1/message.ts";
 import {
   createApplication,
+  deleteApplication,
   getApplication,
   listApplications,
   updateApplication,
 } from "../core/applications.ts";
-import { createChat, getChat, listChats } from "../core/chats.ts";
+import { createChat, deleteChat, getChat, listChats } from "../core/chats.ts";
 import type { Call, Core } from "../core/core.ts";
 import { createMessage, getMessage, listMessages } from "../core/messages.ts";
 import { searchMessages } from "../core/search.ts";
@@ -35,12 +36,14 @@ const applications: Routes<typeof ApplicationServiceService> = {
   getApplication: { rule: rules.getApplication, run: getApplication },
   listApplications: { rule: rules.listApplications, run: listApplications },
   updateApplication: { rule: rules.updateApplication, run: updateApplication },
+  deleteApplication: { rule: rules.deleteApplication, run: deleteApplication },
 };
 
 const chats: Routes<typeof ChatServiceService> = {
   createChat: { rule: rules.createChat, run: createChat },
   getChat: { rule: rules.getChat, run: getChat },
   listChats: { rule: rules.listChats, run: listChats },
+  deleteChat: { rule: rules.deleteChat, run: deleteChat },
 };
 
 const messages: Routes<typeof MessageServiceService> = {

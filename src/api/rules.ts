@@ -87,6 +87,7 @@ export const rules = {
         path: ["application", "name"],
       },
     ),
+  deleteApplication: z.object({ applicationToken: token }),
   createChat: z.object({
     applicationToken: token,
     requestId,
@@ -94,6 +95,7 @@ export const rules = {
   }),
   getChat: z.object({ applicationToken: token, number }),
   listChats: z.object({ applicationToken: token, ...page }),
+  deleteChat: z.object({ applicationToken: token, number }),
   createMessage: z.object({
     ...chatKey,
     message: required({ body, author: characters(0, AUTHOR_CHARACTERS_MAX) }),

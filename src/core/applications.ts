@@ -3,6 +3,8 @@ import type {
   Application,
   CreateApplicationRequest,
   CreateApplicationResponse,
+  DeleteApplicationRequest,
+  DeleteApplicationResponse,
   GetApplicationRequest,
   GetApplicationResponse,
   ListApplicationsRequest,
@@ -12,6 +14,7 @@ import type {
 } from "../../gen/parley/v1/application.ts";
 import { isUnavailable, ParleyError } from "../errors.ts";
 import type { Call, Core } from "./core.ts";
+import { deleteWhole } from "./deletion.ts";
 import { digestOf, requestIdOf } from "./jobs.ts";
 import { decodePageToken, encodePageToken, pageSizeOf } from "./pages.ts";
 
@@ -42,6 +45,7 @@ export async function createApplication(
   if (result.replayed && result.digest !== digest) {
     throw new ParleyError("REQUEST_ID_REUSED", "request_id was used before with another name");
   }
+  if (result.deleted) throw applicationNotFound(result.application.token);
   const { application, replayed } = result;
   // From here on the application exists: should its counter not be set now, its first chat sets it.
   await core.numbering.value({ applicationToken: application.token }).catch((error: unknown) => {
@@ -90,4 +94,16 @@ export async function updateApplication(
     : await core.store.findApplication(token, call.signal);
   if (application === undefined) throw applicationNotFound(token);
   return { application };
+}
+
+export async function deleteApplication(
+  core: Core,
+  request: DeleteApplicationRequest,
+  call: Call,
+): Promise<DeleteApplicationResponse> {
+  const { applicationToken, force } = request;
+  const known = (await core.store.findApplication(applicationToken, call.signal)) !== undefined;
+  const step = { known, force, now: new Date(call.nowMs) };
+  if (await deleteWhole(core, { applicationToken }, step)) return {};
+  throw applicationNotFound(applicationToken);
 }

@@ -2,6 +2,8 @@ import type {
   Chat,
   CreateChatRequest,
   CreateChatResponse,
+  DeleteChatRequest,
+  DeleteChatResponse,
   GetChatRequest,
   GetChatResponse,
   ListChatsRequest,
@@ -11,8 +13,9 @@ import { State } from "../../gen/parley/v1/state.ts";
 import { ParleyError } from "../errors.ts";
 import { applicationNotFound } from "./applications.ts";
 import type { Call, Core } from "./core.ts";
+import { deleteWhole, findJobs, isReplayDeleted } from "./deletion.ts";
 import { densePage, isVoid, type Source } from "./dense.ts";
-import { digestOf, type Job, jobIdOf, requestIdOf } from "./jobs.ts";
+import { digestOf, type Job, requestIdOf } from "./jobs.ts";
 import { decodePageToken, encodePageToken, pageSizeOf } from "./pages.ts";
 import type { ChatKey } from "./ports.ts";
 import { waitForState } from "./wait.ts";
@@ -30,6 +33,9 @@ export async function createChat(
     call.signal,
   );
   if (given === undefined) throw applicationNotFound(applicationToken);
+  if (await isReplayDeleted(core, { applicationToken }, given)) {
+    throw await numberOfNoChat(core, { applicationToken, chatNumber: given.number }, call);
+  }
   const { number, createMs, replayed } = given;
   const chat = chatOf({ applicationToken, number, createMs });
   const key = { applicationToken, chatNumber: number };
@@ -46,12 +52,23 @@ export async function getChat(
   call: Call,
 ): Promise<GetChatResponse> {
   const { applicationToken, number } = request;
-  const chat = await findChat(core, { applicationToken, chatNumber: number }, call.signal);
+  const key = { applicationToken, chatNumber: number };
+  const chat = await findChat(core, key, call.signal);
   if (chat !== undefined) return { chat };
-  const application = await core.store.findApplication(applicationToken, call.signal);
-  if (application === undefined) throw applicationNotFound(applicationToken);
-  if (!(await isVoid(core, { applicationToken }, number))) throw chatNotFound(number);
-  throw new ParleyError("NUMBER_VOID", `chat number ${number} was skipped and is not used`);
+  throw await numberOfNoChat(core, key, call);
+}
+
+export async function deleteChat(
+  core: Core,
+  request: DeleteChatRequest,
+  call: Call,
+): Promise<DeleteChatResponse> {
+  const { applicationToken, number, force } = request;
+  const key = { applicationToken, chatNumber: number };
+  const known = (await findChat(core, key, call.signal)) !== undefined;
+  const step = { known, force, now: new Date(call.nowMs) };
+  if (await deleteWhole(core, key, step)) return {};
+  throw await numberOfNoChat(core, key, call);
 }
 
 export async function listChats(
@@ -71,12 +88,22 @@ export async function listChats(
   };
   const bounds = { after, before: Number.POSITIVE_INFINITY, order: "asc", limit } as const;
   const page = await densePage(core, source, bounds, call);
-  if (page.items.length === 0 && after === 0) {
+  if (page.items.length === 0) {
     const application = await core.store.findApplication(applicationToken, call.signal);
     if (application === undefined) throw applicationNotFound(applicationToken);
   }
   const nextPageToken = page.next === undefined ? "" : encodePageToken(page.next, ...binding);
   return { chats: page.items, nextPageToken };
+}
+
+/** The error that says why no chat has a number. */
+async function numberOfNoChat(core: Core, key: ChatKey, call: Call): Promise<ParleyError> {
+  const { applicationToken, chatNumber } = key;
+  const application = await core.store.findApplication(applicationToken, call.signal);
+  if (application === undefined) return applicationNotFound(applicationToken);
+  if (!(await isVoid(core, { applicationToken }, chatNumber))) return chatNotFound(chatNumber);
+  const message = `chat number ${chatNumber} was skipped or deleted and is not used`;
+  return new ParleyError("NUMBER_VOID", message);
 }
 
 /** Throws NOT_FOUND, with the reason that fits, unless the chat exists. */
@@ -97,7 +124,7 @@ async function findChat(core: Core, key: ChatKey, signal: AbortSignal): Promise<
   const row = await core.store.findChat(key, signal);
   if (row !== undefined) return row;
   const { applicationToken, chatNumber: number } = key;
-  const [found] = await core.intake.find([jobIdOf({ applicationToken, number })]);
+  const [found] = await findJobs(core, { applicationToken }, [number]);
   if (found !== undefined) return chatOfJob(found.job, found.parked);
   return core.store.findChat(key, signal);
 }

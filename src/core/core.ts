@@ -2,7 +2,7 @@ import type { Numbering } from "./numbering.ts";
 import type { Stack } from "./ports.ts";
 
 /** What every rule of the core works with. */
-export interface Core extends Pick<Stack, "intake" | "store" | "ledger" | "index"> {
+export interface Core extends Pick<Stack, "intake" | "store" | "ledger" | "deletions" | "index"> {
   numbering: Numbering;
 }
 

@@ -1,7 +1,8 @@
 import type { NumberRange } from "../../gen/parley/v1/state.ts";
 import { isUnavailable, ParleyError } from "../errors.ts";
 import type { Call, Core } from "./core.ts";
-import { type Job, jobIdOf } from "./jobs.ts";
+import { findJobs } from "./deletion.ts";
+import type { Job } from "./jobs.ts";
 import { PAGE_BYTES_MAX, VOID_JOBS_MAX, VOID_RANGES_MAX } from "./limits.ts";
 import type { Counter, NumberPage } from "./ports.ts";
 
@@ -34,9 +35,7 @@ async function noteJobs<T extends Numbered>(
   numbers: number[],
 ): Promise<number[]> {
   if (numbers.length === 0) return [];
-  const jobs = await core.intake.find(
-    numbers.map((number) => jobIdOf({ ...source.counter, number })),
-  );
+  const jobs = await findJobs(core, source.counter, numbers);
   return numbers.filter((number, at) => {
     const job = jobs[at];
     if (job !== undefined) found.set(number, source.fromJob(job.job, job.parked));

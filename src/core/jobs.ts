@@ -96,6 +96,16 @@ export function jobIdOf(job: {
   return `${job.applicationToken}:${chat}${job.number}`;
 }
 
+/** The counter and number of an id that jobIdOf made; undefined for any other text. */
+export function counterOfJobId(
+  id: string,
+): { counter: { applicationToken: string; chatNumber?: number }; number: number } | undefined {
+  const [, applicationToken, chat, number] = /^([0-9a-f-]{36}):(?:(\d+):)?(\d+)$/.exec(id) ?? [];
+  if (applicationToken === undefined) return undefined;
+  const inChat = chat === undefined ? {} : { chatNumber: Number(chat) };
+  return { counter: { applicationToken, ...inChat }, number: Number(number) };
+}
+
 /** The request id of a call, in lower case, since UUIDs compare without; undefined for none. */
 export function requestIdOf(request: { requestId: string }): string | undefined {
   return request.requestId === "" ? undefined : request.requestId.toLowerCase();

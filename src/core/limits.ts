@@ -46,6 +46,18 @@ export const STRANGERS = { places: 4, waiters: 1_000 };
 export const WITNESS_MS = 250;
 export const SETTLE_MS = 600;
 
+/** Tries to delete what is empty before others that create in it are taken to go on with it. */
+export const DELETE_ROUNDS_MAX = 10;
+
+/**
+ * So long after it was purged a deletion is looked at again: a worker may still have been indexing
+ * what it wrote before, or a process have been about to write a ceiling.
+ */
+export const PURGE_AGAIN_MS = 10 * 60_000;
+
+/** Deletions that one run of the purge takes on at a time. */
+export const PURGE_DELETIONS_MAX = 1_000;
+
 /** A ceiling is raised in blocks that start here and double up to the last. */
 export const CEILING_BLOCK = { first: 64, last: 65_536 };
 

@@ -11,8 +11,9 @@ import { State } from "../../gen/parley/v1/state.ts";
 import { ParleyError } from "../errors.ts";
 import { missingChat, requireChat } from "./chats.ts";
 import type { Call, Core } from "./core.ts";
+import { findJobs, isReplayDeleted } from "./deletion.ts";
 import { densePage, isVoid, type Source } from "./dense.ts";
-import { digestOf, type Job, jobIdOf, type MessageJob, requestIdOf } from "./jobs.ts";
+import { digestOf, type Job, type MessageJob, requestIdOf } from "./jobs.ts";
 import { decodePageToken, encodePageToken, pageSizeOf } from "./pages.ts";
 import { waitForState } from "./wait.ts";
 
@@ -31,6 +32,10 @@ export async function createMessage(
     call.signal,
   );
   if (given === undefined) throw await missingChat(core, key, call);
+  if (await isReplayDeleted(core, key, given)) {
+    await requireChat(core, key, call);
+    throw numberVoid(given.number);
+  }
   const { number, createMs, replayed } = given;
   const range = { firstNumber: number, lastNumber: number };
   const state = await waitForState(request.waitFor, call, {
@@ -51,15 +56,13 @@ export async function getMessage(
   const find = async () => (await core.store.findMessages(key, [number], call.signal))[0];
   const row = await find();
   if (row !== undefined) return { message: row };
-  const [job] = await core.intake.find([jobIdOf({ ...key, number })]);
+  const [job] = await findJobs(core, key, [number]);
   if (job !== undefined) return { message: messageOfJob(job.job, job.parked) };
   // Between the two looks the job may have become a row.
   const late = await find();
   if (late !== undefined) return { message: late };
   await requireChat(core, key, call);
-  if (await isVoid(core, key, number)) {
-    throw new ParleyError("NUMBER_VOID", `message number ${number} was skipped and is not used`);
-  }
+  if (await isVoid(core, key, number)) throw numberVoid(number);
   throw new ParleyError("MESSAGE_NOT_FOUND", `the chat has no message ${number}`);
 }
 
@@ -87,9 +90,14 @@ export async function listMessages(
     limit: pageSizeOf(request.pageSize),
   } as const;
   const page = await densePage(core, source, bounds, call);
-  if (page.items.length === 0 && position === undefined) await requireChat(core, key, call);
+  if (page.items.length === 0) await requireChat(core, key, call);
   const nextPageToken = page.next === undefined ? "" : encodePageToken(page.next, ...binding);
   return { messages: page.items, voids: page.voids, nextPageToken };
+}
+
+function numberVoid(number: number): ParleyError {
+  const message = `message number ${number} was skipped or deleted and is not used`;
+  return new ParleyError("NUMBER_VOID", message);
 }
 
 /** What a message takes in an answer, at the most. */

@@ -100,7 +100,9 @@ export class Numbering {
       if (count !== undefined) return count;
       const trust = this.trust ?? (await this.connect());
       // Whoever asks again was told a start that the intake did not take: its key is lost.
-      const need = { kind: "unseeded", value: undefined, lost: round > 0 } as const;
+      const lost = round > 0;
+      const mark = await this.intake.markOf(counter);
+      const need = { kind: "unseeded", value: undefined, lost, mark } as const;
       if (!(await this.grant(trust, counter, need))) return undefined;
     }
     throw new ParleyError("COUNTERS_UNAVAILABLE", "numbers cannot be read now");
@@ -175,7 +177,7 @@ export class Numbering {
       this.distrust(trust);
       return true;
     }
-    const start = seeds ? { start: granted.start, lost: need.lost } : {};
+    const start = seeds ? { start: granted.start, lost: need.lost, mark: need.mark } : {};
     await this.intake.grant({ ...trust, counter, ...start, ceiling: granted.ceiling });
     return true;
   }
@@ -188,10 +190,12 @@ export class Numbering {
   private async seed(
     { epoch }: Trust,
     counter: Counter,
-    { value, lost }: Need & { kind: "unseeded" },
+    { value, mark, ...need }: Need & { kind: "unseeded" },
   ): Promise<Granted> {
     const ask = async () => {
       const known = await this.hasJob(counter);
+      // What was taken away has lost its value too.
+      const lost = need.lost || mark !== "";
       return this.ledger.grant({ counter, epoch, known, atLeast: value ?? 0, lost });
     };
     // What has no key may not exist, and can be asked for by anybody.

@@ -7,6 +7,7 @@ import type { Application } from "../../gen/parley/v1/application.ts";
 import type { Chat } from "../../gen/parley/v1/chat.ts";
 import type { Message } from "../../gen/parley/v1/message.ts";
 import type { NumberRange } from "../../gen/parley/v1/state.ts";
+import type { Deletions, Removal } from "./deletion.ts";
 import type { Job } from "./jobs.ts";
 
 /** A counter: of the chats of an application (no `chatNumber`), or of a chat's messages. */
@@ -59,9 +60,9 @@ export type Acceptance =
   | { kind: "distrusted" }
   /**
    * The counter has no ceiling of this epoch; `value` is that of its key, where there is one. Or it
-   * has a ceiling and was `lost`: its key is gone.
+   * has a ceiling and was `lost`: its key is gone. `mark` is what `remove` left, "" for none.
    */
-  | { kind: "unseeded"; value: number | undefined; lost: boolean }
+  | { kind: "unseeded"; value: number | undefined; lost: boolean; mark: string }
   /** The counter has reached this ceiling. */
   | { kind: "exhausted"; ceiling: number }
   /** The backlog bound is reached. */
@@ -76,10 +77,12 @@ export interface Grant {
   ceiling: number;
   /** Seeds although the counter has a ceiling, where its key is gone. */
   lost?: boolean;
+  /** With `start`: the mark that was seen before the ledger was asked, "" for none. */
+  mark?: string;
 }
 
 /** Where numbers come from. One atomic step gives a number and leaves its job. */
-export interface Intake {
+export interface Intake extends Removal {
   /** Asks for the state of the counters' home on the connection of this moment. */
   inspect(): Promise<Inspection>;
   /**
@@ -93,7 +96,8 @@ export interface Intake {
   /**
    * Writes a ceiling. With `start` it seeds: sets counter and ceiling, unless the counter has a
    * ceiling of this epoch. Without, it raises the ceiling, never lowers it, and never gives a first
-   * one. Says false, and does nothing, where connection or epoch is another.
+   * one. Says false, and does nothing, where connection or epoch is another, or the counter's mark:
+   * it was removed after the ledger was asked.
    */
   grant(grant: Grant): Promise<boolean>;
   /** The counters' values, in the order asked for; undefined where the key does not exist. */
@@ -132,6 +136,8 @@ export interface JobQueue {
   listParked(limit: number): Promise<{ id: string; data: unknown; error: string }[]>;
   /** Puts a parked job back with all its tries; false where no such job is parked. */
   requeue(id: string): Promise<boolean>;
+  /** Takes away the parked jobs that are picked of those shown, ids by ids; returns how many. */
+  dropParked(pick: (ids: string[]) => Promise<string[]>): Promise<number>;
 }
 
 /** A page of rows: numbers between the two bounds, both excluded, in the order asked for. */
@@ -149,6 +155,8 @@ export type Outcome =
   | { kind: "inserted" }
   /** The same row was there already. */
   | { kind: "present" }
+  /** It, or what it is in, was deleted before: there is no row and will be none. */
+  | { kind: "deleted" }
   /** The job itself is at fault: other content under its number, or no such application. */
   | { kind: "failed"; error: Error };
 
@@ -156,12 +164,12 @@ export type Outcome =
 export interface Store {
   /**
    * Writes the row and its ledger entry. Where `request` was used before, returns the application
-   * of that time with `digest` for the caller to compare, and writes nothing.
+   * of that time, `deleted` or not, with `digest` to be compared, and writes nothing.
    */
   insertApplication(
     application: Application,
     request?: { id: string; digest: string },
-  ): Promise<{ application: Application; replayed: boolean; digest: string }>;
+  ): Promise<{ application: Application; replayed: boolean; deleted: boolean; digest: string }>;
   findApplication(token: string, signal?: AbortSignal): Promise<Application | undefined>;
   /** In the order of creation; `after` is the `position` of the last one before the page. */
   listApplications(page: {
@@ -185,7 +193,10 @@ export interface Store {
   listMessages(key: ChatKey, page: NumberPage): Promise<Message[]>;
   /** The messages of these numbers that exist, in no promised order. At most 1,001 numbers. */
   findMessages(key: ChatKey, numbers: number[], signal?: AbortSignal): Promise<Message[]>;
-  /** Copies counts; a count never moves back. Returns the counters that have no row yet. */
+  /**
+   * Copies the values of counters: a count is the value less the voids up to it. A stale value does
+   * not move a count back. Returns the counters that have no row yet; deleted ones want none.
+   */
   updateCounts(counts: { counter: Counter; count: number }[], countTime: Date): Promise<Counter[]>;
   /** Notes that the index lacks these messages; widens the chat's gap where it has one. */
   noteGaps(gaps: ({ range: NumberRange } & ChatKey)[]): Promise<void>;
@@ -265,6 +276,8 @@ export interface SearchIndex {
   extent(key: ChatKey, signal?: AbortSignal): Promise<{ count: number; lastNumber: number }>;
   /** How many messages within a range of numbers can be found. */
   count(key: ChatKey, range: NumberRange, signal?: AbortSignal): Promise<number>;
+  /** Takes away some documents, up to a number where of a chat; returns how many, 0 for none. */
+  remove(key: Counter & { throughNumber: number }): Promise<number>;
   /** Says which index this is: another id means that it was deleted or replaced, so lacks all. */
   identity(): Promise<string>;
 }
@@ -282,6 +295,7 @@ export interface Stack {
   queue: JobQueue;
   store: Store;
   ledger: Ledger;
+  deletions: Deletions;
   index: SearchIndex;
   lease: Lease;
   /** Closes every connection and file; the queue is stopped before, by whoever started it. */

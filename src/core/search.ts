@@ -33,8 +33,6 @@ export async function searchMessages(
     core.index.find({ ...key, parts, before, limit: limit + 1, signal }),
     indexedThrough(core, key, signal),
   ]);
-  if (numbers.length === 0) await requireChat(core, key, call);
-
   const wanted = numbers.slice(0, limit);
   const rows = await core.store.findMessages(key, wanted, signal);
   const found = new Map(rows.map((row) => [row.number, row]));
@@ -50,6 +48,8 @@ export async function searchMessages(
     bytes += size;
     last = number;
   }
+  // What was deleted may still be found for a while; its rows are gone at once.
+  if (results.length === 0) await requireChat(core, key, call);
   const more = last !== numbers[numbers.length - 1] && numbers.length > 0;
   const nextPageToken = more ? encodePageToken(last, ...binding) : "";
   return { results, nextPageToken, indexedThroughNumber };
@@ -72,17 +72,30 @@ function resultOf(row: Message, parts: string[]): SearchMessagesResponse_Result 
 /**
  * A number up to which every message is searchable. The index has no hole below its highest number
  * when it holds as many messages as there are numbers that are no voids. Where it has one, shorter
- * and shorter beginnings are tried, so the answer may be too low, never too high.
+ * and shorter beginnings are tried, so the answer may be too low, never too high. What is still
+ * found of messages that retention deleted does not count: their numbers are the first void.
  */
 async function indexedThrough(core: Core, key: ChatKey, signal: AbortSignal): Promise<number> {
   const extent = await core.index.extent(key, signal);
   let lastNumber = extent.lastNumber;
   let count = extent.count;
+  let firstNumber = 1;
   for (let step = 64; lastNumber > 0; step *= 16) {
     const [voids = 0] = await core.ledger.countVoids([{ counter: key, count: lastNumber }]);
+    if (voids > 0 && firstNumber === 1) {
+      firstNumber = await firstNotVoid(core, key, lastNumber);
+      if (firstNumber > lastNumber) return lastNumber;
+      if (firstNumber > 1) count = await core.index.count(key, { firstNumber, lastNumber }, signal);
+    }
     if (count + voids === lastNumber) return lastNumber;
     lastNumber = Math.max(0, extent.lastNumber - step);
-    if (lastNumber > 0) count = await core.index.count(key, { firstNumber: 1, lastNumber }, signal);
+    if (lastNumber > 0) count = await core.index.count(key, { firstNumber, lastNumber }, signal);
   }
   return 0;
+}
+
+/** The first number of a chat that is not in a void at its very beginning. */
+async function firstNotVoid(core: Core, key: ChatKey, lastNumber: number): Promise<number> {
+  const [range] = await core.ledger.listVoids(key, { firstNumber: 1, lastNumber }, 1);
+  return range?.firstNumber === 1 ? range.lastNumber + 1 : 1;
 }

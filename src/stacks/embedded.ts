@@ -3,6 +3,7 @@ import type { Config } from "../config.ts";
 import type { Stack } from "../core/ports.ts";
 import type { OpenOptions } from "./options.ts";
 import { Database } from "./sql/database.ts";
+import { SqlDeletions } from "./sql/deletions.ts";
 import { SqlLedger } from "./sql/ledger.ts";
 import { migrate } from "./sql/migrate.ts";
 import { closeOrm, openSqliteOrm } from "./sql/orm.ts";
@@ -29,6 +30,7 @@ export async function openEmbedded(config: Config, { processId }: OpenOptions): 
       queue: new SqliteQueue({ db }),
       store: new SqlStore({ orm, processId }),
       ledger: new SqlLedger({ orm }),
+      deletions: new SqlDeletions({ orm }),
       index: new SqliteSearchIndex(new Database(orm)),
       lease: new InProcessLease(),
       stop: async () => {

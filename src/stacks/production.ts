@@ -7,6 +7,7 @@ import type { OpenOptions } from "./options.ts";
 import { RedisIntake } from "./redis/intake.ts";
 import { RedisLease } from "./redis/lease.ts";
 import { BeeQueue } from "./redis/queue.ts";
+import { SqlDeletions } from "./sql/deletions.ts";
 import { SqlLedger } from "./sql/ledger.ts";
 import { migrate, pendingMigrations } from "./sql/migrate.ts";
 import { closeOrm, type Orm, openMysqlOrm } from "./sql/orm.ts";
@@ -40,6 +41,7 @@ export async function openProduction(config: Config, options: OpenOptions): Prom
     queue,
     store: new SqlStore({ orm, processId }),
     ledger: new SqlLedger({ orm }),
+    deletions: new SqlDeletions({ orm }),
     index: new ElasticSearchIndex(client, config.PARLEY_ELASTICSEARCH_INDEX),
     lease,
     stop: async () => {

@@ -31,7 +31,7 @@ export class Applier {
   async apply(jobs: Job[]): Promise<(Error | undefined)[]> {
     const outcomes = await this.hold(() => this.store.insertJobs(jobs));
     const messages = jobs.filter(
-      (job, at): job is MessageJob => job.kind === "message" && outcomes[at]!.kind !== "failed",
+      (job, at): job is MessageJob => job.kind === "message" && isStored(outcomes[at]!),
     );
     if (messages.length > 0) {
       const lacking = await this.indexAll(messages);
@@ -69,6 +69,10 @@ export class Applier {
       }
     }
   }
+}
+
+function isStored({ kind }: Outcome): boolean {
+  return kind === "inserted" || kind === "present";
 }
 
 function errorOf(outcome: Outcome): Error | undefined {

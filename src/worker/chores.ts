@@ -7,10 +7,10 @@ import type { ChatKey, Counter, SearchDocument } from "../core/ports.ts";
 type Parts = Pick<Core, "intake" | "store" | "ledger" | "index">;
 
 /**
- * Copies the counters that changed into the rows, less their voids. Its cost grows with what
- * changed. A counter is forgotten only after its count is stored, so a sync that dies loses none;
- * one whose row is not written yet stays for the next sync, and so does one that changes again
- * meanwhile, so that a sync ends under load. Returns how many counts were copied.
+ * Copies the counters that changed into the rows, where their voids are taken off. Its cost grows
+ * with what changed. A counter is forgotten only after its count is stored, so a sync that dies
+ * loses none; one whose row is not written yet stays for the next sync, and so does one that
+ * changes again meanwhile, so that a sync ends under load. Returns how many counts were copied.
  */
 export async function syncCounts(parts: Parts, now: () => Date): Promise<number> {
   const told = new Set<string>();
@@ -20,9 +20,7 @@ export async function syncCounts(parts: Parts, now: () => Date): Promise<number>
     if (counters.every((counter) => told.has(nameOf(counter)))) return copied;
     for (const counter of counters) told.add(nameOf(counter));
     const values = await parts.intake.counts(counters);
-    const given = counters.map((counter, at) => ({ counter, count: values[at] ?? 0 }));
-    const voids = await parts.ledger.countVoids(given);
-    const counts = given.map(({ counter, count }, at) => ({ counter, count: count - voids[at]! }));
+    const counts = counters.map((counter, at) => ({ counter, count: values[at] ?? 0 }));
     const missing = new Set((await parts.store.updateCounts(counts, now())).map(nameOf));
     const stored = counters.filter((counter) => !missing.has(nameOf(counter)));
     await parts.intake.forget(stored);

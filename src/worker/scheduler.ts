@@ -1,10 +1,10 @@
 import { type Job as ScheduledJob, scheduleJob } from "node-schedule";
-import type { Core } from "../core/core.ts";
-import type { Lease } from "../core/ports.ts";
+import type { Stack } from "../core/ports.ts";
 import { isUnavailable } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import type { Process } from "../process.ts";
 import { repairIndex, syncCounts } from "./chores.ts";
+import { expireMessages, purge } from "./purge.ts";
 
 /** A tick is taken once: this long nobody else may take the same one. */
 const LEASE_MS = 10 * 60_000;
@@ -14,9 +14,14 @@ export interface SchedulerOptions {
   syncCron: string;
   /** When the index is repaired. */
   repairCron: string;
+  /** When what was deleted is purged. */
+  purgeCron: string;
+  /** When messages are deleted that are older than `retentionDays`; 0 keeps them for ever. */
+  retentionCron: string;
+  retentionDays: number;
 }
 
-type Parts = Pick<Core, "intake" | "store" | "ledger" | "index"> & { lease: Lease; log: Logger };
+type Parts = Omit<Stack, "name" | "stop"> & { log: Logger };
 
 /**
  * Runs the chores on a clock. Several schedulers may run: each tick has a name of its own, the date
@@ -37,7 +42,13 @@ export class Scheduler implements Process {
     this.schedule("sync-counts", this.options.syncCron, () =>
       syncCounts(this.parts, () => new Date()),
     );
-    this.schedule("repair-index", this.options.repairCron, () => repairIndex(this.parts));
+    const { repairCron, purgeCron, retentionCron, retentionDays } = this.options;
+    this.schedule("repair-index", repairCron, () => repairIndex(this.parts));
+    this.schedule("purge", purgeCron, () => purge(this.parts, new Date()));
+    if (retentionDays === 0) return;
+    this.schedule("retention", retentionCron, () =>
+      expireMessages(this.parts, { days: retentionDays, now: new Date() }),
+    );
   }
 
   /** No more ticks; a chore in work ends by itself, and may be cut anywhere without harm. */

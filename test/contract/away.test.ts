@@ -3,8 +3,10 @@ import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { join } from "node:path";
 import { expect } from "chai";
+import type { Deletions } from "../../src/core/deletion.ts";
 import type { Ledger, Store } from "../../src/core/ports.ts";
 import { Database } from "../../src/stacks/sql/database.ts";
+import { SqlDeletions } from "../../src/stacks/sql/deletions.ts";
 import { SqlLedger } from "../../src/stacks/sql/ledger.ts";
 import { migrate } from "../../src/stacks/sql/migrate.ts";
 import { closeOrm, openMysqlOrm, openSqliteOrm } from "../../src/stacks/sql/orm.ts";
@@ -27,9 +29,16 @@ import {
 
 const token = randomUUID();
 const key = { applicationToken: token, chatNumber: 1 };
+const deletion = { counter: key, throughNumber: 1, lastChat: 1, again: false, version: 1 };
 
-/** Every step that a store and a ledger have. */
-function everyStep({ store, ledger }: { store: Store; ledger: Ledger }) {
+interface Parts {
+  store: Store;
+  ledger: Ledger;
+  deletions: Deletions;
+}
+
+/** Every step that a store, a ledger and deletions have. */
+function everyStep({ store, ledger, deletions }: Parts) {
   const seen = { processId: "one", epoch: 1, accepts: 1 };
   return {
     insertApplication: () => store.insertApplication(newApplication()),
@@ -55,14 +64,21 @@ function everyStep({ store, ledger }: { store: Store; ledger: Ledger }) {
     listVoids: () => ledger.listVoids(key, EVERYTHING, 1),
     countVoids: () => ledger.countVoids([{ counter: key, count: 1 }]),
     insertVoids: () => ledger.insertVoids(key, { firstNumber: 1, lastNumber: 1 }),
+    ceiling: () => deletions.ceiling(key),
+    decide: () => deletions.decide(key, { known: true, now: new Date(0) }),
+    confirmDeletion: () => deletions.confirm(key),
+    listDeleted: () => deletions.listDeleted(key, [1]),
+    list: () => deletions.list(1, new Date(0)),
+    removeRows: () => deletions.removeRows(deletion, 1),
+    postpone: () => deletions.postpone(deletion, new Date(0)),
+    forget: () => deletions.forget(deletion),
+    findExpired: () => deletions.findExpired({ after: "", before: new Date(0), limit: 1 }),
+    expire: () => deletions.expire(key, { before: new Date(0), now: new Date(0), limit: 1 }),
   };
 }
 
 /** Fails unless every step says within `withinMs` that the database is away. */
-async function expectAway(
-  parts: { store: Store; ledger: Ledger },
-  withinMs: number,
-): Promise<void> {
+async function expectAway(parts: Parts, withinMs: number): Promise<void> {
   const startMs = Date.now();
   const steps = Object.entries(everyStep(parts)).map(async ([name, step]) => {
     const error = await step().then(
@@ -119,7 +135,8 @@ const TIMEOUTS = { connectMs: 300, silenceMs: 400, stepMs: 1_000 };
 
 async function open(url: string, poolMax = 4) {
   const orm = await openMysqlOrm({ url, poolMax, timeouts: TIMEOUTS });
-  const parts = { store: new SqlStore({ orm, processId: "one" }), ledger: new SqlLedger({ orm }) };
+  const store = new SqlStore({ orm, processId: "one" });
+  const parts = { store, ledger: new SqlLedger({ orm }), deletions: new SqlDeletions({ orm }) };
   return { ...parts, orm, close: () => closeOrm(orm) };
 }
 

@@ -1,5 +1,7 @@
 import { join } from "node:path";
+import type { Deletions } from "../../src/core/deletion.ts";
 import type { Ledger, Store } from "../../src/core/ports.ts";
+import { SqlDeletions } from "../../src/stacks/sql/deletions.ts";
 import { SqlLedger } from "../../src/stacks/sql/ledger.ts";
 import { migrate } from "../../src/stacks/sql/migrate.ts";
 import { closeOrm, type Orm, openMysqlOrm, openSqliteOrm } from "../../src/stacks/sql/orm.ts";
@@ -10,7 +12,7 @@ import type { Empty } from "./migrations.ts";
 /** A fresh database, as the processes of one stack share it. */
 export interface Shared {
   /** Opens it as another process does. */
-  open(processId: string): Promise<{ store: Store; ledger: Ledger }>;
+  open(processId: string): Promise<{ store: Store; ledger: Ledger; deletions: Deletions }>;
   close(): Promise<void>;
 }
 
@@ -47,7 +49,8 @@ export async function mysqlDatabase(): Promise<Shared> {
 }
 
 function partsOf(orm: Orm, processId: string) {
-  return { store: new SqlStore({ orm, processId }), ledger: new SqlLedger({ orm }) };
+  const store = new SqlStore({ orm, processId });
+  return { store, ledger: new SqlLedger({ orm }), deletions: new SqlDeletions({ orm }) };
 }
 
 export async function emptySqlite(): Promise<Empty> {

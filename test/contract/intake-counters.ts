@@ -25,7 +25,12 @@ export function countersContract(open: (bounds?: Partial<IntakeBounds>) => Promi
       await one.take(chat);
       const next = await new Trusted(one.intake, 2).begin();
       expect(await one.intake.inspect()).to.deep.include({ epoch: 2, accepts: 0 });
-      expect(await next.accept(chat)).to.deep.equal({ kind: "unseeded", value: 1, lost: false });
+      expect(await next.accept(chat)).to.deep.equal({
+        kind: "unseeded",
+        value: 1,
+        lost: false,
+        mark: "",
+      });
       expect(await one.intake.counts([chat])).to.deep.equal([1]);
       expect((await one.intake.backlog()).jobs).to.equal(1);
       await next.seed(chat, 20, 10);
@@ -76,13 +81,18 @@ export function countersContract(open: (bounds?: Partial<IntakeBounds>) => Promi
       const one = await open();
       const chat = newChat();
       expect(await one.raise(chat, 10)).to.equal(true);
-      const absent = { kind: "unseeded", value: undefined, lost: false };
+      const absent = { kind: "unseeded", value: undefined, lost: false, mark: "" };
       expect(await one.accept(chat)).to.deep.equal(absent);
       await one.seed(chat, 5);
       await one.take(chat);
       const next = await new Trusted(one.intake, 2).begin();
       await next.raise(chat, 10);
-      expect(await next.accept(chat)).to.deep.equal({ kind: "unseeded", value: 1, lost: false });
+      expect(await next.accept(chat)).to.deep.equal({
+        kind: "unseeded",
+        value: 1,
+        lost: false,
+        mark: "",
+      });
     });
   });
 

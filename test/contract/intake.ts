@@ -2,6 +2,7 @@ import { expect } from "chai";
 import { jobIdOf } from "../../src/core/jobs.ts";
 import { REQUEST_IDS_PER_JOB } from "../../src/core/limits.ts";
 import { countersContract } from "./intake-counters.ts";
+import { removalContract } from "./intake-removal.ts";
 import { type IntakeHome, newChat, newRequest, Trusted } from "./intakes.ts";
 import { CREATE_MS, numbersFrom } from "./jobs.ts";
 
@@ -88,8 +89,13 @@ export function intakeContract(
         const none = { applicationToken, chatNumber: 2 };
         const counts = await one.intake.counts([chat, { applicationToken }, none]);
         expect(counts).to.deep.equal([0, 1, undefined]);
-        expect(await one.accept(chat)).to.deep.equal({ kind: "unseeded", value: 0, lost: false });
-        const absent = { kind: "unseeded", value: undefined, lost: false };
+        expect(await one.accept(chat)).to.deep.equal({
+          kind: "unseeded",
+          value: 0,
+          lost: false,
+          mark: "",
+        });
+        const absent = { kind: "unseeded", value: undefined, lost: false, mark: "" };
         expect(await one.accept(none)).to.deep.equal(absent);
         const [found] = await one.intake.find([jobIdOf({ applicationToken, number: 1 })]);
         expect(found?.job).to.deep.include({ kind: "chat", number: 1, requestId: undefined });
@@ -200,5 +206,6 @@ export function intakeContract(
     });
 
     countersContract(open);
+    removalContract(open);
   });
 }

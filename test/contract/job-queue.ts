@@ -82,7 +82,7 @@ export function jobQueueContract(
       expect(most).to.equal(7);
     });
 
-    it("tries a job again after pauses that double, parks it, and goes on meanwhile", async () => {
+    it("tries a job again after pauses that double, and parks it until it is dropped", async () => {
       const queue = await open();
       const bad = await trusted.take(chat);
       const tries: number[] = [];
@@ -106,6 +106,16 @@ export function jobQueueContract(
       const [found] = await opened.intake.find([idOf(bad)]);
       expect(found).to.deep.include({ parked: true });
       expect((await opened.intake.backlog()).jobs).to.equal(1);
+
+      expect(await queue.dropParked(async () => [])).to.equal(0);
+      const waiting = await trusted.take(chat);
+      const picked = await queue.dropParked(async (ids) => [...ids, idOf(waiting), idOf(99)]);
+      expect(picked).to.equal(1);
+      expect(await queue.listParked(10)).to.deep.equal([]);
+      expect(await opened.intake.find([idOf(bad)])).to.deep.equal([undefined]);
+      await seen.all([idOf(waiting)]);
+      await until(() => opened.intake.find([idOf(waiting)]).then(present), 0);
+      expect((await opened.intake.backlog()).jobs).to.equal(0);
     });
 
     it("lists parked jobs oldest first, and puts them back once with all their tries", async () => {

@@ -47,5 +47,27 @@ export function migrationsContract(
       const sql = await orm.mikro.schema.getUpdateSchemaSQL({ wrap: false });
       expect(sql).to.equal("");
     });
+
+    it("tell of counts that were copied before which values they come from", async () => {
+      const older = await open();
+      const [one] = older.orms;
+      try {
+        const before = names[names.indexOf(names.find((each) => each.endsWith("deletions"))!) - 1]!;
+        await one!.mikro.migrator.up({ to: before });
+        const run = (sql: string) => one!.mikro.em.getConnection().execute(sql);
+        const time = one!.dialect === "sqlite" ? "1" : "'2026-01-01'";
+        await run(`insert into applications (id, token, name, chats_count, create_time, update_time)
+          values (1, 'token', 'x', 0, ${time}, ${time})`);
+        await run(`insert into chats (application_id, number, messages_count, create_time,
+          count_time) values (1, 1, 5, ${time}, ${time}), (1, 2, 0, ${time}, null)`);
+        await run("insert into voids values (1, 1, 2, 4), (1, 1, 9, 9), (1, 2, 1, 64)");
+        await migrate(one!);
+        const rows = await run("select counted_value as value from chats order by number");
+        expect(rows).to.deep.equal([{ value: 9 }, { value: 0 }]);
+      } finally {
+        for (const orm of older.orms) await closeOrm(orm);
+        await older.drop();
+      }
+    });
   });
 }

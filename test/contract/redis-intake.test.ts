@@ -116,7 +116,7 @@ suite("intake: Redis, when something is wrong", () => {
     const { one, chat } = await seeded();
     await one.take(chat);
     await redis.del(counterKeyOf(chat));
-    const lost = { kind: "unseeded", value: undefined, lost: true };
+    const lost = { kind: "unseeded", value: undefined, lost: true, mark: "" };
     expect(await one.accept(chat)).to.deep.equal(lost);
     // Granted to somebody who asked before: numbers above this start were given since.
     await one.seed(chat, 200, 0);

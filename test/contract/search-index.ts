@@ -237,6 +237,44 @@ export function searchIndexContract(
       });
     });
 
+    describe("remove", () => {
+      async function removeAll(what: Parameters<SearchIndex["remove"]>[0]): Promise<number> {
+        let sum = 0;
+        for (;;) {
+          const removed = await index.remove(what);
+          if (removed === 0) return sum;
+          sum += removed;
+          await opened.settle();
+        }
+      }
+
+      it("takes away a chat's documents up to a number, and no others", async () => {
+        await fill(["one", "two one", "three one", "four one"]);
+        await fill(["one"], { ...key, chatNumber: 11 });
+        expect(await removeAll({ ...key, throughNumber: 2 })).to.equal(2);
+        expect(await find("one")).to.deep.equal([4, 3]);
+        expect(await index.extent(key)).to.deep.equal({ count: 2, lastNumber: 4 });
+        expect(await index.count(key, { firstNumber: 1, lastNumber: 3 })).to.equal(1);
+        expect(await removeAll({ ...key, throughNumber: Number.MAX_SAFE_INTEGER })).to.equal(2);
+        expect(await index.extent(key)).to.deep.equal({ count: 0, lastNumber: 0 });
+        expect(await find("one", {}, { ...key, chatNumber: 11 })).to.deep.equal([1]);
+      });
+
+      it("takes away an application's documents, however many", async () => {
+        const { applicationToken } = key;
+        await fill(Array.from({ length: 2_500 }, () => "many"));
+        await fill(["few", "few"], { ...key, chatNumber: 3 });
+        const other = { ...key, applicationToken: randomUUID() };
+        await fill(["few"], other);
+        const what = { applicationToken, throughNumber: Number.MAX_SAFE_INTEGER };
+        expect(await removeAll(what)).to.equal(2_502);
+        expect(await index.extent(key)).to.deep.equal({ count: 0, lastNumber: 0 });
+        expect(await find("few", {}, { ...key, chatNumber: 3 })).to.deep.equal([]);
+        expect(await find("few", {}, other)).to.deep.equal([1]);
+        expect(await index.remove({ ...other, chatNumber: 9, throughNumber: 9 })).to.equal(0);
+      });
+    });
+
     describe("identity", () => {
       it("stays the same, and is another one after the index was lost", async () => {
         const identity = await index.identity();

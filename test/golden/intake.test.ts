@@ -76,8 +76,8 @@ suite("golden: Redis", () => {
     const job = ["35mtxw8u", "c:", '{"data":{"number":', "}}"];
     const ask = (request = ["", ""], seen = 0, backlogMax = 100, chat = "") =>
       redis.accept(...keys, 1, seen, backlogMax, 16, ...rest, ...request, ...job, chat);
-    const grant = (ceiling: number, start: number | "", epoch = 1, lost = 0) =>
-      redis.grant("c", "ledger", "dirty", epoch, ceiling, start, lost);
+    const grant = (ceiling: number, start: number | "", epoch = 1, mark = "", lost = 0) =>
+      redis.grant("c", "ledger", "dirty", epoch, ceiling, start, mark, lost);
     const parked = ["failed", "jobs", "waiting"];
     const replies: Record<string, unknown> = {
       "accept, nothing installed": await ask(),
@@ -112,7 +112,19 @@ suite("golden: Redis", () => {
     Object.assign(replies, {
       "accept, key lost": await ask(),
       "grant, seed where the key is lost": [await grant(9, 0), await redis.get("c")],
-      "grant, above the lost key": [await grant(9, 5, 1, 1), await redis.get("c")],
+      "grant, above the lost key": [await grant(9, 5, 1, "", 1), await redis.get("c")],
+    });
+    const remove = (value: string) => redis.remove("c", "ledger", "dirty", "removed:1", value);
+    Object.assign(replies, {
+      "remove, another value": await remove("1"),
+      remove: await remove("*"),
+      "accept, removed": await ask(),
+      "grant, before it was removed": await grant(9, 5),
+      "grant, raise what was removed": await grant(9, ""),
+      "accept, removed still": await ask(),
+      "grant, by the mark": await grant(9, 5, 1, "removed:1"),
+      "accept, by the mark": await ask(),
+      "drop, not parked": await redis.drop("failed", "jobs", "c:1"),
       "install, the next": await redis.install("ledger", 2),
       "grant, in the last epoch": await grant(99, 50),
     });

@@ -75,7 +75,8 @@ describeStacks("counts", (stack) => {
 
   it("are copied once by several schedulers on one clock", async () => {
     await fill(1, 2);
-    const every = { syncCron: "* * * * * *", repairCron: "0 0 1 1 *" };
+    const never = { repairCron: "0 0 1 1 *", purgeCron: "0 0 1 1 *", retentionCron: "0 0 1 1 *" };
+    const every = { syncCron: "* * * * * *", ...never, retentionDays: 0 };
     const parts = { ...parley.system.stack, log: testLog };
     const schedulers = [new Scheduler(parts, every), new Scheduler(parts, every)];
     for (const one of schedulers) await one.start();

@@ -55,7 +55,8 @@ export interface CreateApplicationRequest {
     | undefined;
   /**
    * A UUID that makes a retry safe: the same id with the same content returns the application that
-   * the first call created. For applications it is remembered for ever.
+   * the first call created. For applications it is remembered for ever: where that application was
+   * deleted since, the answer is APPLICATION_NOT_FOUND and nothing is created.
    */
   requestId: string;
 }
@@ -100,6 +101,18 @@ export interface UpdateApplicationRequest {
 
 export interface UpdateApplicationResponse {
   application: Application | undefined;
+}
+
+export interface DeleteApplicationRequest {
+  applicationToken: string;
+  /**
+   * Deletes the chats of the application too. Without it an application that has one is refused
+   * with NOT_EMPTY, also where the chat is accepted and not stored yet.
+   */
+  force: boolean;
+}
+
+export interface DeleteApplicationResponse {
 }
 
 function createBaseApplication(): Application {
@@ -931,6 +944,147 @@ export const UpdateApplicationResponse: MessageFns<UpdateApplicationResponse> = 
   },
 };
 
+function createBaseDeleteApplicationRequest(): DeleteApplicationRequest {
+  return { applicationToken: "", force: false };
+}
+
+export const DeleteApplicationRequest: MessageFns<DeleteApplicationRequest> = {
+  encode(message: DeleteApplicationRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.applicationToken !== "") {
+      writer.uint32(10).string(message.applicationToken);
+    }
+    if (message.force !== false) {
+      writer.uint32(16).bool(message.force);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DeleteApplicationRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDeleteApplicationRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.applicationToken = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.force = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): DeleteApplicationRequest {
+    return {
+      applicationToken: isSet(object.applicationToken)
+        ? globalThis.String(object.applicationToken)
+        : isSet(object.application_token)
+        ? globalThis.String(object.application_token)
+        : "",
+      force: isSet(object.force) ? globalThis.Boolean(object.force) : false,
+    };
+  },
+
+  toJSON(message: DeleteApplicationRequest): unknown {
+    const obj: any = {};
+    if (message.applicationToken !== "") {
+      obj.applicationToken = message.applicationToken;
+    }
+    if (message.force !== false) {
+      obj.force = message.force;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<DeleteApplicationRequest>): DeleteApplicationRequest {
+    return DeleteApplicationRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<DeleteApplicationRequest>): DeleteApplicationRequest {
+    const message = createBaseDeleteApplicationRequest();
+    message.applicationToken = object.applicationToken ?? "";
+    message.force = object.force ?? false;
+    return message;
+  },
+};
+
+function createBaseDeleteApplicationResponse(): DeleteApplicationResponse {
+  return {};
+}
+
+export const DeleteApplicationResponse: MessageFns<DeleteApplicationResponse> = {
+  encode(_: DeleteApplicationResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DeleteApplicationResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDeleteApplicationResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(_: any): DeleteApplicationResponse {
+    return {};
+  },
+
+  toJSON(_: DeleteApplicationResponse): unknown {
+    const obj: any = {};
+    return obj;
+  },
+
+  create(base?: DeepPartial<DeleteApplicationResponse>): DeleteApplicationResponse {
+    return DeleteApplicationResponse.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<DeleteApplicationResponse>): DeleteApplicationResponse {
+    const message = createBaseDeleteApplicationResponse();
+    return message;
+  },
+};
+
 /**
  * Applications are the tenants: each has its own chats, and none can reach another's.
  * Errors carry the details that parley.v1.ErrorDetails names.
@@ -994,6 +1148,25 @@ export const ApplicationServiceService = {
       Buffer.from(UpdateApplicationResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): UpdateApplicationResponse => UpdateApplicationResponse.decode(value),
   },
+  /**
+   * Deletes an application for ever; with `force`, also all that is in it. From the answer on no
+   * call finds any of it, and a background purge takes the data away. The token is not used again.
+   * Where the call fails with UNAVAILABLE or DEADLINE_EXCEEDED it may be done in part: send it again,
+   * it goes on; APPLICATION_NOT_FOUND says then that it was done.
+   * Errors: FIELD_INVALID, APPLICATION_NOT_FOUND, NOT_EMPTY, COUNTERS_UNAVAILABLE,
+   * STORE_UNAVAILABLE.
+   */
+  deleteApplication: {
+    path: "/parley.v1.ApplicationService/DeleteApplication" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: DeleteApplicationRequest): Buffer =>
+      Buffer.from(DeleteApplicationRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): DeleteApplicationRequest => DeleteApplicationRequest.decode(value),
+    responseSerialize: (value: DeleteApplicationResponse): Buffer =>
+      Buffer.from(DeleteApplicationResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): DeleteApplicationResponse => DeleteApplicationResponse.decode(value),
+  },
 } as const;
 
 export interface ApplicationServiceServer extends UntypedServiceImplementation {
@@ -1014,6 +1187,15 @@ export interface ApplicationServiceServer extends UntypedServiceImplementation {
    * Errors: FIELD_INVALID, APPLICATION_NOT_FOUND, STORE_UNAVAILABLE.
    */
   updateApplication: handleUnaryCall<UpdateApplicationRequest, UpdateApplicationResponse>;
+  /**
+   * Deletes an application for ever; with `force`, also all that is in it. From the answer on no
+   * call finds any of it, and a background purge takes the data away. The token is not used again.
+   * Where the call fails with UNAVAILABLE or DEADLINE_EXCEEDED it may be done in part: send it again,
+   * it goes on; APPLICATION_NOT_FOUND says then that it was done.
+   * Errors: FIELD_INVALID, APPLICATION_NOT_FOUND, NOT_EMPTY, COUNTERS_UNAVAILABLE,
+   * STORE_UNAVAILABLE.
+   */
+  deleteApplication: handleUnaryCall<DeleteApplicationRequest, DeleteApplicationResponse>;
 }
 
 export interface ApplicationServiceClient extends Client {
@@ -1089,6 +1271,29 @@ export interface ApplicationServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: UpdateApplicationResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * Deletes an application for ever; with `force`, also all that is in it. From the answer on no
+   * call finds any of it, and a background purge takes the data away. The token is not used again.
+   * Where the call fails with UNAVAILABLE or DEADLINE_EXCEEDED it may be done in part: send it again,
+   * it goes on; APPLICATION_NOT_FOUND says then that it was done.
+   * Errors: FIELD_INVALID, APPLICATION_NOT_FOUND, NOT_EMPTY, COUNTERS_UNAVAILABLE,
+   * STORE_UNAVAILABLE.
+   */
+  deleteApplication(
+    request: DeleteApplicationRequest,
+    callback: (error: ServiceError | null, response: DeleteApplicationResponse) => void,
+  ): ClientUnaryCall;
+  deleteApplication(
+    request: DeleteApplicationRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: DeleteApplicationResponse) => void,
+  ): ClientUnaryCall;
+  deleteApplication(
+    request: DeleteApplicationRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: DeleteApplicationResponse) => void,
   ): ClientUnaryCall;
 }
 

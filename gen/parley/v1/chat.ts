@@ -56,7 +56,8 @@ export interface CreateChatRequest {
     | undefined;
   /**
    * A UUID that makes a retry safe: within an hour (PARLEY_REQUEST_ID_TTL) the same id in the same
-   * application returns the first answer and creates nothing.
+   * application returns the first answer and creates nothing; where that chat was deleted since, the
+   * answer is NUMBER_VOID.
    */
   requestId: string;
   /**
@@ -95,6 +96,19 @@ export interface ListChatsResponse {
   chats: Chat[];
   /** Empty on the last page. */
   nextPageToken: string;
+}
+
+export interface DeleteChatRequest {
+  applicationToken: string;
+  number: number;
+  /**
+   * Deletes the messages of the chat too. Without it a chat that has one is refused with NOT_EMPTY,
+   * also where the message is accepted and not stored yet.
+   */
+  force: boolean;
+}
+
+export interface DeleteChatResponse {
 }
 
 function createBaseChat(): Chat {
@@ -834,6 +848,163 @@ export const ListChatsResponse: MessageFns<ListChatsResponse> = {
   },
 };
 
+function createBaseDeleteChatRequest(): DeleteChatRequest {
+  return { applicationToken: "", number: 0, force: false };
+}
+
+export const DeleteChatRequest: MessageFns<DeleteChatRequest> = {
+  encode(message: DeleteChatRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.applicationToken !== "") {
+      writer.uint32(10).string(message.applicationToken);
+    }
+    if (message.number !== 0) {
+      writer.uint32(16).int64(message.number);
+    }
+    if (message.force !== false) {
+      writer.uint32(24).bool(message.force);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DeleteChatRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDeleteChatRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.applicationToken = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.number = longToNumber(reader.int64());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.force = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): DeleteChatRequest {
+    return {
+      applicationToken: isSet(object.applicationToken)
+        ? globalThis.String(object.applicationToken)
+        : isSet(object.application_token)
+        ? globalThis.String(object.application_token)
+        : "",
+      number: isSet(object.number) ? globalThis.Number(object.number) : 0,
+      force: isSet(object.force) ? globalThis.Boolean(object.force) : false,
+    };
+  },
+
+  toJSON(message: DeleteChatRequest): unknown {
+    const obj: any = {};
+    if (message.applicationToken !== "") {
+      obj.applicationToken = message.applicationToken;
+    }
+    if (message.number !== 0) {
+      obj.number = Math.round(message.number);
+    }
+    if (message.force !== false) {
+      obj.force = message.force;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<DeleteChatRequest>): DeleteChatRequest {
+    return DeleteChatRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<DeleteChatRequest>): DeleteChatRequest {
+    const message = createBaseDeleteChatRequest();
+    message.applicationToken = object.applicationToken ?? "";
+    message.number = object.number ?? 0;
+    message.force = object.force ?? false;
+    return message;
+  },
+};
+
+function createBaseDeleteChatResponse(): DeleteChatResponse {
+  return {};
+}
+
+export const DeleteChatResponse: MessageFns<DeleteChatResponse> = {
+  encode(_: DeleteChatResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DeleteChatResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDeleteChatResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(_: any): DeleteChatResponse {
+    return {};
+  },
+
+  toJSON(_: DeleteChatResponse): unknown {
+    const obj: any = {};
+    return obj;
+  },
+
+  create(base?: DeepPartial<DeleteChatResponse>): DeleteChatResponse {
+    return DeleteChatResponse.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<DeleteChatResponse>): DeleteChatResponse {
+    const message = createBaseDeleteChatResponse();
+    return message;
+  },
+};
+
 /**
  * Chats are numbered 1, 2, 3 ... within their application.
  * Errors carry the details that parley.v1.ErrorDetails names.
@@ -842,7 +1013,7 @@ export type ChatServiceService = typeof ChatServiceService;
 export const ChatServiceService = {
   /**
    * Gives a chat its number and queues it for storing. Messages may be created in it at once.
-   * Errors: FIELD_INVALID, APPLICATION_NOT_FOUND, REQUEST_ID_REUSED, BACKLOG_FULL,
+   * Errors: FIELD_INVALID, APPLICATION_NOT_FOUND, NUMBER_VOID, REQUEST_ID_REUSED, BACKLOG_FULL,
    * COUNTERS_UNAVAILABLE, STORE_UNAVAILABLE.
    */
   createChat: {
@@ -877,12 +1048,30 @@ export const ChatServiceService = {
     responseSerialize: (value: ListChatsResponse): Buffer => Buffer.from(ListChatsResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ListChatsResponse => ListChatsResponse.decode(value),
   },
+  /**
+   * Deletes a chat for ever; with `force`, also its messages. From the answer on no call finds any of
+   * it, and a background purge takes the data away. Its number becomes void: GetChat and DeleteChat
+   * say NUMBER_VOID, calls for its messages CHAT_NOT_FOUND. Where the call fails with UNAVAILABLE or
+   * DEADLINE_EXCEEDED it may be done in part: send it again, it goes on; NUMBER_VOID says then that
+   * it was done.
+   * Errors: FIELD_INVALID, APPLICATION_NOT_FOUND, CHAT_NOT_FOUND, NUMBER_VOID, NOT_EMPTY,
+   * COUNTERS_UNAVAILABLE, STORE_UNAVAILABLE.
+   */
+  deleteChat: {
+    path: "/parley.v1.ChatService/DeleteChat" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: DeleteChatRequest): Buffer => Buffer.from(DeleteChatRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): DeleteChatRequest => DeleteChatRequest.decode(value),
+    responseSerialize: (value: DeleteChatResponse): Buffer => Buffer.from(DeleteChatResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): DeleteChatResponse => DeleteChatResponse.decode(value),
+  },
 } as const;
 
 export interface ChatServiceServer extends UntypedServiceImplementation {
   /**
    * Gives a chat its number and queues it for storing. Messages may be created in it at once.
-   * Errors: FIELD_INVALID, APPLICATION_NOT_FOUND, REQUEST_ID_REUSED, BACKLOG_FULL,
+   * Errors: FIELD_INVALID, APPLICATION_NOT_FOUND, NUMBER_VOID, REQUEST_ID_REUSED, BACKLOG_FULL,
    * COUNTERS_UNAVAILABLE, STORE_UNAVAILABLE.
    */
   createChat: handleUnaryCall<CreateChatRequest, CreateChatResponse>;
@@ -893,12 +1082,22 @@ export interface ChatServiceServer extends UntypedServiceImplementation {
    * Errors: FIELD_INVALID, PAGE_TOKEN_INVALID, APPLICATION_NOT_FOUND, STORE_UNAVAILABLE.
    */
   listChats: handleUnaryCall<ListChatsRequest, ListChatsResponse>;
+  /**
+   * Deletes a chat for ever; with `force`, also its messages. From the answer on no call finds any of
+   * it, and a background purge takes the data away. Its number becomes void: GetChat and DeleteChat
+   * say NUMBER_VOID, calls for its messages CHAT_NOT_FOUND. Where the call fails with UNAVAILABLE or
+   * DEADLINE_EXCEEDED it may be done in part: send it again, it goes on; NUMBER_VOID says then that
+   * it was done.
+   * Errors: FIELD_INVALID, APPLICATION_NOT_FOUND, CHAT_NOT_FOUND, NUMBER_VOID, NOT_EMPTY,
+   * COUNTERS_UNAVAILABLE, STORE_UNAVAILABLE.
+   */
+  deleteChat: handleUnaryCall<DeleteChatRequest, DeleteChatResponse>;
 }
 
 export interface ChatServiceClient extends Client {
   /**
    * Gives a chat its number and queues it for storing. Messages may be created in it at once.
-   * Errors: FIELD_INVALID, APPLICATION_NOT_FOUND, REQUEST_ID_REUSED, BACKLOG_FULL,
+   * Errors: FIELD_INVALID, APPLICATION_NOT_FOUND, NUMBER_VOID, REQUEST_ID_REUSED, BACKLOG_FULL,
    * COUNTERS_UNAVAILABLE, STORE_UNAVAILABLE.
    */
   createChat(
@@ -950,6 +1149,30 @@ export interface ChatServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ListChatsResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * Deletes a chat for ever; with `force`, also its messages. From the answer on no call finds any of
+   * it, and a background purge takes the data away. Its number becomes void: GetChat and DeleteChat
+   * say NUMBER_VOID, calls for its messages CHAT_NOT_FOUND. Where the call fails with UNAVAILABLE or
+   * DEADLINE_EXCEEDED it may be done in part: send it again, it goes on; NUMBER_VOID says then that
+   * it was done.
+   * Errors: FIELD_INVALID, APPLICATION_NOT_FOUND, CHAT_NOT_FOUND, NUMBER_VOID, NOT_EMPTY,
+   * COUNTERS_UNAVAILABLE, STORE_UNAVAILABLE.
+   */
+  deleteChat(
+    request: DeleteChatRequest,
+    callback: (error: ServiceError | null, response: DeleteChatResponse) => void,
+  ): ClientUnaryCall;
+  deleteChat(
+    request: DeleteChatRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: DeleteChatResponse) => void,
+  ): ClientUnaryCall;
+  deleteChat(
+    request: DeleteChatRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: DeleteChatResponse) => void,
   ): ClientUnaryCall;
 }
 

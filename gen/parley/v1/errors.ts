@@ -31,12 +31,12 @@ export const ErrorReason = {
    */
   ERROR_REASON_PAGE_TOKEN_INVALID: 2,
   /**
-   * ERROR_REASON_APPLICATION_NOT_FOUND - NOT_FOUND. No application has this token.
+   * ERROR_REASON_APPLICATION_NOT_FOUND - NOT_FOUND. No application has this token, or it was deleted.
    * Example: GetApplication with a token that was never returned by CreateApplication.
    */
   ERROR_REASON_APPLICATION_NOT_FOUND: 3,
   /**
-   * ERROR_REASON_CHAT_NOT_FOUND - NOT_FOUND. The application has no chat of this number.
+   * ERROR_REASON_CHAT_NOT_FOUND - NOT_FOUND. The application has no chat of this number, or it was deleted.
    * Example: CreateMessage into chat 8 of an application that has 7.
    */
   ERROR_REASON_CHAT_NOT_FOUND: 4,
@@ -46,7 +46,7 @@ export const ErrorReason = {
    */
   ERROR_REASON_MESSAGE_NOT_FOUND: 5,
   /**
-   * ERROR_REASON_NUMBER_VOID - NOT_FOUND. The number was skipped or dropped, and will never be used.
+   * ERROR_REASON_NUMBER_VOID - NOT_FOUND. The number was skipped, dropped or deleted, and will never be used.
    * Example: GetMessage with a number that lies in one of the `voids` of ListMessages.
    */
   ERROR_REASON_NUMBER_VOID: 6,
@@ -101,6 +101,11 @@ export const ErrorReason = {
    * Example: a defect in a handler.
    */
   ERROR_REASON_INTERNAL: 16,
+  /**
+   * ERROR_REASON_NOT_EMPTY - FAILED_PRECONDITION. What is to be deleted is not empty, and `force` was not set.
+   * Example: DeleteChat of a chat that has a message.
+   */
+  ERROR_REASON_NOT_EMPTY: 17,
   UNRECOGNIZED: -1,
 } as const;
 
@@ -124,6 +129,7 @@ export namespace ErrorReason {
   export type ERROR_REASON_SCOPE_MISSING = typeof ErrorReason.ERROR_REASON_SCOPE_MISSING;
   export type ERROR_REASON_DEADLINE_EXCEEDED = typeof ErrorReason.ERROR_REASON_DEADLINE_EXCEEDED;
   export type ERROR_REASON_INTERNAL = typeof ErrorReason.ERROR_REASON_INTERNAL;
+  export type ERROR_REASON_NOT_EMPTY = typeof ErrorReason.ERROR_REASON_NOT_EMPTY;
   export type UNRECOGNIZED = typeof ErrorReason.UNRECOGNIZED;
 }
 
@@ -180,6 +186,9 @@ export function errorReasonFromJSON(object: any): ErrorReason {
     case 16:
     case "ERROR_REASON_INTERNAL":
       return ErrorReason.ERROR_REASON_INTERNAL;
+    case 17:
+    case "ERROR_REASON_NOT_EMPTY":
+      return ErrorReason.ERROR_REASON_NOT_EMPTY;
     case -1:
     case "UNRECOGNIZED":
     default:
@@ -223,6 +232,8 @@ export function errorReasonToJSON(object: ErrorReason): string {
       return "ERROR_REASON_DEADLINE_EXCEEDED";
     case ErrorReason.ERROR_REASON_INTERNAL:
       return "ERROR_REASON_INTERNAL";
+    case ErrorReason.ERROR_REASON_NOT_EMPTY:
+      return "ERROR_REASON_NOT_EMPTY";
     case ErrorReason.UNRECOGNIZED:
     default:
       return "UNRECOGNIZED";

@@ -54,7 +54,8 @@ export interface CreateMessageRequest {
     | undefined;
   /**
    * A UUID that makes a retry safe: within an hour (PARLEY_REQUEST_ID_TTL) the same id in the same
-   * chat returns the first answer and creates nothing.
+   * chat returns the first answer and creates nothing. Where that message was deleted since, the
+   * answer is NUMBER_VOID, or says that its chat or application is not found.
    */
   requestId: string;
   /**
@@ -1485,8 +1486,8 @@ export type MessageServiceService = typeof MessageServiceService;
 export const MessageServiceService = {
   /**
    * Gives a message its number and queues it for storing and indexing.
-   * Errors: FIELD_INVALID, APPLICATION_NOT_FOUND, CHAT_NOT_FOUND, REQUEST_ID_REUSED, BACKLOG_FULL,
-   * COUNTERS_UNAVAILABLE, STORE_UNAVAILABLE.
+   * Errors: FIELD_INVALID, APPLICATION_NOT_FOUND, CHAT_NOT_FOUND, NUMBER_VOID, REQUEST_ID_REUSED,
+   * BACKLOG_FULL, COUNTERS_UNAVAILABLE, STORE_UNAVAILABLE.
    */
   createMessage: {
     path: "/parley.v1.MessageService/CreateMessage" as const,
@@ -1547,8 +1548,8 @@ export const MessageServiceService = {
 export interface MessageServiceServer extends UntypedServiceImplementation {
   /**
    * Gives a message its number and queues it for storing and indexing.
-   * Errors: FIELD_INVALID, APPLICATION_NOT_FOUND, CHAT_NOT_FOUND, REQUEST_ID_REUSED, BACKLOG_FULL,
-   * COUNTERS_UNAVAILABLE, STORE_UNAVAILABLE.
+   * Errors: FIELD_INVALID, APPLICATION_NOT_FOUND, CHAT_NOT_FOUND, NUMBER_VOID, REQUEST_ID_REUSED,
+   * BACKLOG_FULL, COUNTERS_UNAVAILABLE, STORE_UNAVAILABLE.
    */
   createMessage: handleUnaryCall<CreateMessageRequest, CreateMessageResponse>;
   /**
@@ -1573,8 +1574,8 @@ export interface MessageServiceServer extends UntypedServiceImplementation {
 export interface MessageServiceClient extends Client {
   /**
    * Gives a message its number and queues it for storing and indexing.
-   * Errors: FIELD_INVALID, APPLICATION_NOT_FOUND, CHAT_NOT_FOUND, REQUEST_ID_REUSED, BACKLOG_FULL,
-   * COUNTERS_UNAVAILABLE, STORE_UNAVAILABLE.
+   * Errors: FIELD_INVALID, APPLICATION_NOT_FOUND, CHAT_NOT_FOUND, NUMBER_VOID, REQUEST_ID_REUSED,
+   * BACKLOG_FULL, COUNTERS_UNAVAILABLE, STORE_UNAVAILABLE.
    */
   createMessage(
     request: CreateMessageRequest,

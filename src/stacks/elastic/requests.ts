@@ -1,9 +1,12 @@
 import type { estypes } from "@elastic/elasticsearch";
 import type { NumberRange } from "../../../gen/parley/v1/state.ts";
 import { foldText, phraseOf, pieces } from "../../core/fold.ts";
-import type { ChatKey, SearchDocument } from "../../core/ports.ts";
+import type { ChatKey, Counter, SearchDocument } from "../../core/ports.ts";
 
 // What is sent to Elasticsearch, as pure functions. test/golden keeps the query as a file.
+
+/** Documents that one request takes away, so that it is answered in time. */
+export const REMOVE_MAX = 2_000;
 
 /** The value of `chat` and the routing of a chat's documents. */
 export function chatNameOf({ applicationToken, chatNumber }: ChatKey): string {
@@ -59,6 +62,25 @@ export function extentRequest(alias: string, key: ChatKey): estypes.SearchReques
     size: 0,
     track_total_hits: true,
   };
+}
+
+/** Some documents of a chat up to a number, or of a whole application. */
+export function listRequest(
+  alias: string,
+  { applicationToken, chatNumber, throughNumber }: Counter & { throughNumber: number },
+): estypes.SearchRequest {
+  const page = { index: alias, size: REMOVE_MAX, track_total_hits: false, _source: false };
+  if (chatNumber === undefined) {
+    return { ...page, query: { prefix: { chat: { value: `${applicationToken}:` } } } };
+  }
+  const chat = chatNameOf({ applicationToken, chatNumber });
+  const range = { range: { number: { lte: throughNumber } } };
+  return { ...page, routing: chat, query: { bool: { filter: [{ term: { chat } }, range] } } };
+}
+
+/** The line of a bulk request that takes a document away; its id begins with its routing. */
+export function removeLineOf(id: string): string {
+  return JSON.stringify({ delete: { _id: id, routing: id.slice(0, id.lastIndexOf(":")) } });
 }
 
 export function countRequest(

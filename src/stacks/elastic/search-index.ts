@@ -1,9 +1,17 @@
 import type { Client, estypes } from "@elastic/elasticsearch";
 import type { NumberRange } from "../../../gen/parley/v1/state.ts";
-import type { ChatKey, SearchDocument, SearchIndex } from "../../core/ports.ts";
+import type { ChatKey, Counter, SearchDocument, SearchIndex } from "../../core/ports.ts";
 import { answerOf, isMissing, MISSING, searchUnavailable } from "./client.ts";
 import { ensureIndex } from "./mapping.ts";
-import { bulkLinesOf, countRequest, extentRequest, findRequest } from "./requests.ts";
+import {
+  bulkLinesOf,
+  countRequest,
+  extentRequest,
+  findRequest,
+  listRequest,
+  REMOVE_MAX,
+  removeLineOf,
+} from "./requests.ts";
 
 /**
  * Bytes of one bulk request. The pieces of a body may be 45 times its size; the server takes 100 MB
@@ -69,6 +77,25 @@ export class ElasticSearchIndex implements SearchIndex {
     const request = countRequest(this.alias, key, range);
     const send = () => this.client.count(request, { signal });
     return completeOf(await this.answerOf(send, signal)).count;
+  }
+
+  async remove(key: Counter & { throughNumber: number }): Promise<number> {
+    const { hits } = (await this.search(listRequest(this.alias, key), undefined)).hits;
+    if (hits.length === 0) return 0;
+    const answer = await this.answerOf(() =>
+      this.client.bulk({
+        index: this.alias,
+        operations: hits.map((hit) => removeLineOf(hit._id!)),
+        require_alias: true,
+        // Without it the next page would be this one. Nobody asks for another after the last.
+        refresh: hits.length === REMOVE_MAX,
+        filter_path: "items.delete.status,items.delete.result,items.delete.error.type",
+      }),
+    );
+    const items = answer.items.map((item) => item.delete!);
+    const failed = items.find((item) => item.error !== undefined);
+    if (failed !== undefined) throw searchUnavailable(new Error(`${failed.status} not deleted`));
+    return items.filter((item) => item.result === "deleted").length;
   }
 
   identity(): Promise<string> {

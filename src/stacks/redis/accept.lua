@@ -15,7 +15,7 @@ ARGV  1 epoch              2 accepts that the caller has seen
 Result, an array; numbers are digits:
   'accepted', number, running number, numbers left     'replayed', 'number time'
   'reused'   'distrusted'   'full'                     'exhausted', ceiling
-  'unseeded', value or '' without a key, 1 where there is a ceiling all the same
+  'unseeded', value or '' without a key, 1 where there is a ceiling all the same, mark or ''
 
 Risky:
 - Everything is looked at before the first write, and the first write is one that a Redis without
@@ -24,10 +24,13 @@ Risky:
   formats, in the reply too.
 - A ceiling without its counter is a counter that was lost: its numbers must not come again. That
   is seen because ceilings lie in one hash with the epoch: who loses them loses the epoch too.
+- In place of a ceiling can stand a mark of remove.lua, which is no number. Where the application
+  (the first 40 characters of a counter's key) was removed, so were all its chats.
 - A new chat's counter that is there already is left as it is. It has no ceiling that holds, so the
   first message seeds it.
 ]]
-local ledger = redis.call('HMGET', KEYS[2], 'epoch', 'accepts', KEYS[1])
+local application = string.sub(KEYS[1], 1, 40)
+local ledger = redis.call('HMGET', KEYS[2], 'epoch', 'accepts', KEYS[1], application)
 if ledger[1] ~= ARGV[1] or tonumber(ledger[2]) < tonumber(ARGV[2]) then
   return { 'distrusted' }
 end
@@ -55,12 +58,15 @@ if backlog >= tonumber(ARGV[3]) then
 end
 
 local value = redis.call('GET', KEYS[1])
-local ceiling = ledger[3]
-if not value or not ceiling then
-  return { 'unseeded', value or '', ceiling and 1 or 0 }
+local ceiling = tonumber(ledger[3] or '')
+local mark = ledger[3] and not ceiling and ledger[3] or ''
+if mark == '' and string.sub(ledger[4] or '', 1, 8) == 'removed:' then
+  mark = ledger[4]
+end
+if not value or not ceiling or mark ~= '' then
+  return { 'unseeded', value or '', ceiling and not value and 1 or 0, mark }
 end
 local number = tonumber(value) + 1
-ceiling = tonumber(ceiling)
 if number > ceiling then
   return { 'exhausted', string.format('%.0f', ceiling) }
 end

@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { decodeJob } from "../../core/jobs.ts";
 import { REQUEST_IDS_PER_JOB } from "../../core/limits.ts";
 import type {
@@ -99,9 +100,11 @@ export class RedisIntake implements Intake {
   async grant(grant: Grant): Promise<boolean> {
     const redis = this.connection.clientOf(grant.connection);
     if (redis === undefined) return false;
-    const { epoch, ceiling, start = "", lost } = grant;
+    const { epoch, ceiling, start = "", mark = "", lost } = grant;
     const keys = [counterKeyOf(grant.counter), LEDGER, DIRTY];
-    const granted = await redis.grant(...keys, epoch, ceiling, start, lost ? 1 : 0).catch(rethrow);
+    const granted = await redis
+      .grant(...keys, epoch, ceiling, start, mark, lost ? 1 : 0)
+      .catch(rethrow);
     return granted === 1;
   }
 
@@ -109,6 +112,28 @@ export class RedisIntake implements Intake {
     if (counters.length === 0) return [];
     const values = await this.connection.use((redis) => redis.mget(counters.map(counterKeyOf)));
     return values.map((value) => (value === null ? undefined : Number(value)));
+  }
+
+  async remove(counter: Counter, expected?: { value: number | undefined }): Promise<boolean> {
+    const mark = `${expected === undefined ? "removed" : "closed"}:${randomUUID()}`;
+    const value = expected === undefined ? "*" : (expected.value ?? "");
+    const removed = await this.connection.use((redis) =>
+      redis.remove(counterKeyOf(counter), LEDGER, DIRTY, mark, value),
+    );
+    return removed === 1;
+  }
+
+  async markOf(counter: Counter): Promise<string> {
+    const entry = await this.connection.use((redis) => redis.hget(LEDGER, counterKeyOf(counter)));
+    return entry === null || /^\d+$/.test(entry) ? "" : entry;
+  }
+
+  async erase(counters: Counter[]): Promise<void> {
+    if (counters.length === 0) return;
+    const keys = counters.map(counterKeyOf);
+    await this.connection.use((redis) =>
+      Promise.all([redis.unlink(...keys), redis.hdel(LEDGER, ...keys), redis.hdel(DIRTY, ...keys)]),
+    );
   }
 
   async find(jobIds: string[]): ReturnType<Intake["find"]> {
@@ -172,7 +197,12 @@ function acceptanceOf(reply: [string, ...unknown[]]): Acceptance {
       return { kind, number: Number(number), createMs: Number.parseInt(time!, 36) };
     }
     case "unseeded":
-      return { kind, value: first === "" ? undefined : Number(first), lost: second === 1 };
+      return {
+        kind,
+        value: first === "" ? undefined : Number(first),
+        lost: second === 1,
+        mark: third as string,
+      };
     case "exhausted":
       return { kind, ceiling: Number(first) };
     case "reused":

@@ -99,6 +99,22 @@ export class BeeQueue implements JobQueue {
     });
   }
 
+  async dropParked(pick: (ids: string[]) => Promise<string[]>): Promise<number> {
+    let dropped = 0;
+    let cursor = "0";
+    do {
+      const [next, ids] = await this.connection.use((redis) =>
+        redis.sscan(FAILED, cursor, "COUNT", PARKED_PAGE),
+      );
+      cursor = next;
+      const picked = ids.length === 0 ? [] : await pick(ids);
+      if (picked.length === 0) continue;
+      const reply = await this.connection.use((redis) => redis.drop(FAILED, JOBS, ...picked));
+      dropped += reply as number;
+    } while (cursor !== "0");
+    return dropped;
+  }
+
   /** One session after the other, until it is stopped. */
   private async loop(concurrency: number, handle: Handle): Promise<void> {
     let failures = 0;

@@ -7,9 +7,11 @@ const read = (name: string) => readFileSync(new URL(`./${name}.lua`, import.meta
 export const scripts = {
   accept: { lua: read("accept"), numberOfKeys: 5 },
   install: { lua: read("install"), numberOfKeys: 1 },
+  remove: { lua: read("remove"), numberOfKeys: 3 },
   grant: { lua: read("grant"), numberOfKeys: 3 },
   forget: { lua: read("forget"), numberOfKeys: 1 },
   requeue: { lua: read("requeue"), numberOfKeys: 3 },
+  drop: { lua: read("drop"), numberOfKeys: 2 },
   ghosts: { lua: read("ghosts"), numberOfKeys: 3 },
 };
 

@@ -27,11 +27,15 @@ export const ApplicationRow = defineEntity({
     token: uuid().unique("applications_token_unique"),
     name: text(255),
     chatsCount: bigint().defaultRaw("0"),
+    /** The counter's value that the count was reckoned from: that less the voids up to it. */
+    countedValue: bigint().defaultRaw("0"),
     countTime: time().nullable(),
     createTime: time(),
     updateTime: time(),
     requestId: optionalUuid().unique("applications_request_id_unique"),
     requestDigest: text(64).nullable().ignoreSchemaChanges("default"),
+    /** Set where it was deleted: the row stays, as token and request id stay used. */
+    deleteTime: time().nullable(),
   },
 });
 
@@ -42,6 +46,7 @@ export const ChatRow = defineEntity({
     application: application(),
     number: bigint().primary(),
     messagesCount: bigint().defaultRaw("0"),
+    countedValue: bigint().defaultRaw("0"),
     countTime: time().nullable(),
     createTime: time(),
     requestId: optionalUuid(),
@@ -100,6 +105,8 @@ export const CeilingRow = defineEntity({
     lastVoid: bigint(),
     /** In which it was seeded last. */
     epoch: bigint().defaultRaw("0"),
+    /** Numbers up to it were deleted and never come back; DELETED_ALL where the parent was. */
+    deletedThrough: bigint().defaultRaw("0"),
   },
 });
 
@@ -128,6 +135,21 @@ export const SearchGapRow = defineEntity({
   },
 });
 
+/** What was deleted and may have left something behind; chat number 0 is a whole application. */
+export const DeletionRow = defineEntity({
+  name: "DeletionRow",
+  tableName: "deletions",
+  properties: {
+    application: application(),
+    chatNumber: bigint().primary(),
+    /** The messages up to it; DELETED_ALL for the whole chat or application. */
+    throughNumber: bigint(),
+    stage: p.integer().unsigned(false),
+    dueTime: time(),
+    version: bigint(),
+  },
+});
+
 /** The one row that says which index the messages were last written to. */
 export const SearchIndexRow = defineEntity({
   name: "SearchIndexRow",
@@ -151,5 +173,6 @@ export const entities = [
   CeilingRow,
   VoidRow,
   SearchGapRow,
+  DeletionRow,
   SearchIndexRow,
 ];

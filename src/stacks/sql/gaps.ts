@@ -37,6 +37,7 @@ export async function listGaps(em: Session, limit: number): Promise<ListedGap[]>
     .createQueryBuilder(SearchGapRow, "g")
     .select(["g.chatNumber", "g.firstNumber", "g.lastNumber", "g.version", raw("a.token as token")])
     .innerJoin("g.application", "a")
+    .where({ "a.deleteTime": null })
     .orderBy({ application: 1, chatNumber: 1 })
     .limit(limit)
     .execute<GapRow[]>("all");

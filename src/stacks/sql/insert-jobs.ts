@@ -3,9 +3,10 @@ import type { Outcome } from "../../core/ports.ts";
 import type { Database, Session, Value } from "./database.ts";
 import { WORDS } from "./dialects.ts";
 import { failureOf, nameOf, storeUnavailable } from "./failures.ts";
+import { holdAll, isDeleted, type Marks } from "./held.ts";
 import { type CounterKey, findApplicationIds, nameOfKey } from "./keys.ts";
 import { type Content, differenceOf, findStored, nameOfRow, type Placed } from "./stored.ts";
-import { holdLastVoids, takeFromVoids } from "./voids.ts";
+import { takeFromVoids } from "./voids.ts";
 import { highestOf, noteSight } from "./witnesses.ts";
 
 /** Bytes of values in one statement, far below the smallest max_allowed_packet in use. */
@@ -81,10 +82,15 @@ async function insertPlanned(
   plan: Plan,
 ): Promise<Outcome[]> {
   const placed = await place(em, jobs);
-  const rows = firstOfEach(placed.values());
-  const keys = rows.map((one) => one.key);
-  const lastVoids = await holdLastVoids(database, em, { keys, exclusive: plan.exclusive });
-  const late = rows.filter((one) => one.job.number <= (lastVoids.get(nameOfKey(one.key)) ?? 0));
+  const all = firstOfEach(placed.values());
+  const marks = await holdAll(database, em, {
+    ...plan,
+    keys: all.flatMap((one) => keysOf(one, plan)),
+  });
+  const rows = all.filter((one) => !isGone(one, marks));
+  const late = rows.filter(
+    (one) => one.job.number <= (marks.get(nameOfKey(one.key))?.lastVoid ?? 0),
+  );
   if (late.length > 0 && !plan.exclusive) throw new Replan({ ...plan, exclusive: true });
 
   const stored = plan.look ? await findStored(database, em, rows) : new Map<string, Content>();
@@ -93,7 +99,30 @@ async function insertPlanned(
     throw new Replan({ ...plan, look: true });
   }
   for (const [key, numbers] of byCounter(late)) await takeFromVoids(database, em, key, numbers);
-  return jobs.map((job) => outcomeOf(job, placed.get(job), stored));
+  return jobs.map((job) => {
+    const one = placed.get(job);
+    if (one !== undefined && isGone(one, marks)) return { kind: "deleted" };
+    return outcomeOf(job, one, stored);
+  });
+}
+
+/**
+ * The counters to hold for a job. A deleted chat's number is void, so only a batch that holds alone
+ * needs to tell it from one that was lost, by the chat's own counter.
+ */
+function keysOf({ job, key }: Placed, plan: Plan): CounterKey[] {
+  return job.kind === "chat" && plan.exclusive ? [key, ownKeyOf(key, job)] : [key];
+}
+
+function ownKeyOf({ applicationId }: CounterKey, chat: ChatJob): CounterKey {
+  return { applicationId, chatNumber: chat.number };
+}
+
+/** True where the number was deleted, alone or with all that it was in. */
+function isGone({ job, key }: Placed, marks: Marks): boolean {
+  if (isDeleted(marks, key)) return true;
+  if (job.kind === "chat") return isDeleted(marks, ownKeyOf(key, job));
+  return job.number <= (marks.get(nameOfKey(key))?.deletedThrough ?? 0);
 }
 
 /** One job for each row: of two with one number the first, as if they came in two batches. */
@@ -120,10 +149,10 @@ function outcomeOf(job: Job, placed: Placed | undefined, stored: Map<string, Con
   return failed(job, `is there already with another ${difference}`);
 }
 
-/** The jobs whose application exists, each with the key of its counter. */
+/** The jobs whose application exists or did, each with the key of its counter. */
 async function place(em: Session, jobs: Job[]): Promise<Map<Job, Placed>> {
   const tokens = jobs.map((job) => job.applicationToken);
-  const ids = await findApplicationIds(em, tokens);
+  const ids = await findApplicationIds(em, tokens, "all");
   const placed = new Map<Job, Placed>();
   for (const job of jobs) {
     const applicationId = ids.get(job.applicationToken);

@@ -11,12 +11,14 @@ export interface CounterKey {
 const TOKEN = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 /**
- * The ids of the applications that exist. It is asked anew in every transaction: an id that was
- * kept could be another application's after the database was restored from a copy.
+ * The ids of the applications that exist, or of those that were deleted too. It is asked anew in
+ * every transaction: an id that was kept could be another application's after the database was
+ * restored from a copy.
  */
 export async function findApplicationIds(
   em: Session,
   tokens: Iterable<string>,
+  which: "live" | "all" = "live",
 ): Promise<Map<string, number>> {
   // Texts that cannot be a token would meet the column's character set, or its padding.
   const wanted = [...new Set(tokens)].filter((token) => TOKEN.test(token));
@@ -24,7 +26,7 @@ export async function findApplicationIds(
   const rows = await em
     .createQueryBuilder(ApplicationRow, "a")
     .select(["a.id", "a.token"])
-    .where({ token: { $in: wanted } })
+    .where({ token: { $in: wanted }, ...(which === "live" && { deleteTime: null }) })
     .execute("all");
   return new Map(rows.map((row) => [row.token as string, row.id as number]));
 }

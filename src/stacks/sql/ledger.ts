@@ -1,9 +1,11 @@
 import type { NumberRange } from "../../../gen/parley/v1/state.ts";
+import { DELETED_ALL } from "../../core/deletion.ts";
 import { CEILING_BLOCK } from "../../core/limits.ts";
 import type { Counter, Ledger } from "../../core/ports.ts";
 import { Database, type Session } from "./database.ts";
 import { WORDS } from "./dialects.ts";
-import { CeilingRow, ChatRow, LedgerRow, MessageRow, WitnessRow } from "./entities.ts";
+import { ChatRow, LedgerRow, MessageRow, WitnessRow } from "./entities.ts";
+import { type Held, hold, writeHeld } from "./held.ts";
 import { type CounterKey, findApplicationIds, findCounterKey } from "./keys.ts";
 import type { Orm } from "./orm.ts";
 import { findVoids, insertMissing } from "./voids.ts";
@@ -19,15 +21,6 @@ interface GrantRequest {
 }
 
 type Granted = { start: number; ceiling: number };
-
-/** A counter's row of the table ceilings. */
-interface Held {
-  ceiling: number;
-  floor: number;
-  lastVoid: number;
-  /** In which it was seeded last, from `floor`. */
-  epoch: number;
-}
 
 /** The ledger in MySQL, MariaDB or SQLite, through MikroORM. */
 export class SqlLedger implements Ledger {
@@ -91,7 +84,8 @@ export class SqlLedger implements Ledger {
       if (!(await this.isCurrent(em, request.epoch))) return "stale";
       const key = await findCounterKey(em, request.counter);
       if (key === undefined || !(await this.exists(em, key, request))) return "unknown";
-      const held = await this.hold(em, key);
+      const held = await hold(this.database, em, key);
+      if (held.deletedThrough === DELETED_ALL) return "unknown";
       return request.ceiling === undefined
         ? this.seed(em, key, held, request)
         : this.raise(em, key, held, request.ceiling);
@@ -136,10 +130,10 @@ export class SqlLedger implements Ledger {
     return this.database.transaction(async (em) => {
       const key = await findCounterKey(em, counter);
       if (key === undefined) return;
-      const held = await this.hold(em, key);
+      const held = await hold(this.database, em, key);
       await insertMissing(this.database, em, key, range);
       const lastVoid = Math.max(held.lastVoid, range.lastNumber);
-      if (lastVoid > held.lastVoid) await this.write(em, key, { ...held, lastVoid });
+      if (lastVoid > held.lastVoid) await writeHeld(em, key, { ...held, lastVoid });
     });
   }
 
@@ -171,34 +165,6 @@ export class SqlLedger implements Ledger {
     return (await findVoids(this.database, em, chats, own, 1)).length === 0;
   }
 
-  /** The counter's row, made where it is missing, locked until the transaction ends. */
-  private async hold(em: Session, key: CounterKey): Promise<Held> {
-    const { forUpdate, keep } = WORDS[this.database.dialect];
-    const values = [key.applicationId, key.chatNumber];
-    const select = async () => {
-      const [row] = await this.database.rows<
-        Record<"ceiling" | "floor" | "last_void" | "epoch", number>
-      >(
-        em,
-        `SELECT ceiling, floor, last_void, epoch FROM ceilings
-          WHERE application_id = ? AND chat_number = ?${forUpdate}`,
-        values,
-      );
-      if (row === undefined) return undefined;
-      const { ceiling, floor, epoch, last_void: lastVoid } = row;
-      return { ceiling, floor, lastVoid, epoch };
-    };
-    const held = await select();
-    if (held !== undefined) return held;
-    await this.database.run(
-      em,
-      "INSERT INTO ceilings (application_id, chat_number, ceiling, floor, last_void, epoch) " +
-        `VALUES (?, ?, 0, 0, 0, 0)${keep("ceiling")}`,
-      values,
-    );
-    return (await select())!;
-  }
-
   /**
    * Above every number that was ever granted. Whoever asks again in the same epoch is told the same
    * start: the intake takes the first, and loses it only together with the epoch.
@@ -219,7 +185,7 @@ export class SqlLedger implements Ledger {
     });
     const ceiling = start + blockAfter(start);
     const lastVoid = Math.max(held.lastVoid, start);
-    await this.write(em, key, { ceiling, floor: start, lastVoid, epoch });
+    await writeHeld(em, key, { ...held, ceiling, floor: start, lastVoid, epoch });
     return { start, ceiling };
   }
 
@@ -227,13 +193,8 @@ export class SqlLedger implements Ledger {
   private async raise(em: Session, key: CounterKey, held: Held, reached: number): Promise<Granted> {
     if (reached < held.ceiling) return { start: held.floor, ceiling: held.ceiling };
     const ceiling = reached + blockAfter(reached);
-    await this.write(em, key, { ...held, ceiling });
+    await writeHeld(em, key, { ...held, ceiling });
     return { start: held.floor, ceiling };
-  }
-
-  private async write(em: Session, key: CounterKey, held: Held): Promise<void> {
-    const { applicationId: application, chatNumber } = key;
-    await em.nativeUpdate(CeilingRow, { application, chatNumber }, held);
   }
 }
 

@@ -1,7 +1,9 @@
+import { raw } from "@mikro-orm/sql";
 import type { Application } from "../../../gen/parley/v1/application.ts";
 import type { Chat } from "../../../gen/parley/v1/chat.ts";
 import type { Message } from "../../../gen/parley/v1/message.ts";
 import { State } from "../../../gen/parley/v1/state.ts";
+import { DELETED_ALL } from "../../core/deletion.ts";
 import type { Job } from "../../core/jobs.ts";
 import type { ChatKey, Counter, NumberPage, Outcome, Store } from "../../core/ports.ts";
 import { updateCounts } from "./counts.ts";
@@ -13,7 +15,7 @@ import { insertJobs } from "./insert-jobs.ts";
 import type { Orm } from "./orm.ts";
 
 type Request = { id: string; digest: string };
-type Inserted = { application: Application; replayed: boolean; digest: string };
+type Inserted = Awaited<ReturnType<Store["insertApplication"]>>;
 
 /** Rows in MySQL, MariaDB or SQLite, through MikroORM. */
 export class SqlStore implements Store {
@@ -41,9 +43,10 @@ export class SqlStore implements Store {
           requestId: request?.id ?? null,
           requestDigest: request?.digest ?? null,
         });
-        const granted = { ceiling: 0, floor: 0, lastVoid: 0 };
+        const granted = { ceiling: 0, floor: 0, lastVoid: 0, deletedThrough: 0 };
         await em.insert(CeilingRow, { application: id, chatNumber: 0, ...granted });
-        return { application, replayed: false, digest: request?.digest ?? "" };
+        const digest = request?.digest ?? "";
+        return { application, replayed: false, deleted: false, digest };
       });
     } catch (error) {
       if (!isDuplicate(error)) throw error;
@@ -66,7 +69,7 @@ export class SqlStore implements Store {
     return this.database.read(async (em) => {
       const rows = await em
         .createQueryBuilder(ApplicationRow)
-        .where({ id: { $gt: page.after } })
+        .where({ id: { $gt: page.after }, deleteTime: null })
         .orderBy({ id: 1 })
         .limit(page.limit)
         .execute<ApplicationRow[]>("all");
@@ -79,7 +82,7 @@ export class SqlStore implements Store {
     change: { name: string; updateTime: Date },
   ): Promise<Application | undefined> {
     return this.database.transaction(async (em) => {
-      await em.nativeUpdate(ApplicationRow, { token }, change);
+      await em.nativeUpdate(ApplicationRow, { token, deleteTime: null }, change);
       return findApplication(em, { token });
     });
   }
@@ -108,7 +111,7 @@ export class SqlStore implements Store {
         .createQueryBuilder(ChatRow, "c")
         .select(["c.number", "c.messagesCount", "c.countTime", "c.createTime"])
         .innerJoin("c.application", "a")
-        .where({ "a.token": applicationToken, number: within(page) })
+        .where({ "a.token": applicationToken, "a.deleteTime": null, number: within(page) })
         .orderBy({ number: page.order })
         .limit(page.limit)
         .execute<ChatRow[]>("all");
@@ -162,24 +165,30 @@ async function findReplay(em: Session, request?: Request): Promise<Inserted | un
   if (request === undefined) return undefined;
   const row = await findRow(em, { requestId: request.id });
   if (row === undefined) return undefined;
-  return { application: applicationOf(row), replayed: true, digest: row.requestDigest ?? "" };
+  const deleted = row.deleteTime !== null;
+  const digest = row.requestDigest ?? "";
+  return { application: applicationOf(row), replayed: true, deleted, digest };
 }
 
 async function findApplication(
   em: Session,
   where: { token: string },
 ): Promise<Application | undefined> {
-  const row = await findRow(em, where);
+  const row = await findRow(em, { ...where, deleteTime: null });
   return row === undefined ? undefined : applicationOf(row);
 }
 
 async function findRow(
   em: Session,
-  where: { token: string } | { requestId: string },
+  where: { token: string; deleteTime: null } | { requestId: string },
 ): Promise<ApplicationRow | undefined> {
   const query = em.createQueryBuilder(ApplicationRow).where(where);
   return (await query.execute<ApplicationRow | null>("get")) ?? undefined;
 }
+
+/** The rows of a deleted chat are taken away later than it is gone. */
+const NOT_DELETED = `NOT EXISTS (SELECT 1 FROM ceilings c WHERE c.application_id = a.id
+  AND c.chat_number = ? AND c.deleted_through = ?)`;
 
 /** The messages of a chat, by the primary key: the join finds one row by the token. */
 function messagesOf(em: Session, { applicationToken, chatNumber }: ChatKey) {
@@ -187,7 +196,8 @@ function messagesOf(em: Session, { applicationToken, chatNumber }: ChatKey) {
     .createQueryBuilder(MessageRow, "m")
     .select(["m.number", "m.body", "m.author", "m.createTime"])
     .innerJoin("m.application", "a")
-    .where({ "a.token": applicationToken, chatNumber });
+    .where({ "a.token": applicationToken, "a.deleteTime": null, chatNumber })
+    .andWhere(raw(NOT_DELETED, [chatNumber, DELETED_ALL]));
 }
 
 function within(page: NumberPage): { $gt: number; $lt?: number } {

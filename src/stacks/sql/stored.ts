@@ -67,11 +67,14 @@ function nameOfStored(row: StoredRow): string {
 }
 
 function contentOf(row: StoredRow): Content {
-  const { create_time: time, body, author } = row;
-  // MySQL's driver gives times as text, in the session's UTC; SQLite keeps milliseconds.
-  const createMs = typeof time === "number" ? time : Date.parse(`${time.replace(" ", "T")}Z`);
-  const base = { createMs, requestId: row.request_id ?? undefined };
+  const { body, author } = row;
+  const base = { createMs: msOf(row.create_time), requestId: row.request_id ?? undefined };
   return body === undefined || author === undefined ? base : { ...base, body, author };
+}
+
+/** MySQL's driver gives times as text, in the session's UTC; SQLite keeps milliseconds. */
+export function msOf(time: string | number): number {
+  return typeof time === "number" ? time : Date.parse(`${time.replace(" ", "T")}Z`);
 }
 
 /** The name of the first thing in which two contents differ. */

@@ -1,7 +1,7 @@
 import type { NumberRange } from "../../../gen/parley/v1/state.ts";
 import type { Database, Session } from "./database.ts";
 import { WORDS } from "./dialects.ts";
-import { type CounterKey, distinct, nameOfKey } from "./keys.ts";
+import type { CounterKey } from "./keys.ts";
 
 // Voids and rows exclude each other. Whoever writes a row whose number may be void, and whoever
 // makes numbers void, holds the counter's row of the table ceilings, so none can miss the other.
@@ -9,32 +9,6 @@ import { type CounterKey, distinct, nameOfKey } from "./keys.ts";
 interface RangeRow {
   first_number: number;
   last_number: number;
-}
-
-/**
- * The highest void of each counter, by nameOfKey; nothing for a counter without one. The rows are
- * held until the transaction ends: shared, nobody makes numbers void meanwhile; exclusive, nobody
- * else looks at them either.
- */
-export async function holdLastVoids(
-  database: Database,
-  em: Session,
-  { keys, exclusive }: { keys: CounterKey[]; exclusive: boolean },
-): Promise<Map<string, number>> {
-  const { given, forShare, forUpdate } = WORDS[database.dialect];
-  const rows = await database.rows<Record<"application_id" | "chat_number" | "last_void", number>>(
-    em,
-    `SELECT c.application_id, c.chat_number, c.last_void FROM ${given} JOIN ceilings c
-      ON c.application_id = given.application_id AND c.chat_number = given.number
-      ${exclusive ? forUpdate : forShare}`,
-    [JSON.stringify(distinct(keys).map((key) => [key.applicationId, key.chatNumber]))],
-  );
-  return new Map(
-    rows.map((row) => [
-      nameOfKey({ applicationId: row.application_id, chatNumber: row.chat_number }),
-      row.last_void,
-    ]),
-  );
 }
 
 /** Takes numbers that have a row now out of the voids. The counter is held exclusively. */
@@ -125,6 +99,33 @@ export async function insertMissing(
       ...[lastNumber + 1, lastNumber + 1],
     ],
   );
+}
+
+/** Makes a range void that has no row, in one piece with the voids that it touches or joins. */
+export async function joinVoids(
+  database: Database,
+  em: Session,
+  key: CounterKey,
+  range: NumberRange,
+): Promise<NumberRange> {
+  const { applicationId, chatNumber } = key;
+  const around = { firstNumber: range.firstNumber - 1, lastNumber: range.lastNumber + 1 };
+  const touched = [range, ...(await findVoids(database, em, key, around))];
+  const firstNumber = Math.min(...touched.map((one) => one.firstNumber));
+  const lastNumber = Math.max(...touched.map((one) => one.lastNumber));
+  await database.run(
+    em,
+    `DELETE FROM voids WHERE application_id = ? AND chat_number = ?
+      AND first_number >= ? AND first_number <= ?`,
+    [applicationId, chatNumber, firstNumber, lastNumber],
+  );
+  await database.run(
+    em,
+    `INSERT INTO voids (application_id, chat_number, first_number, last_number)
+      VALUES (?, ?, ?, ?)`,
+    [applicationId, chatNumber, firstNumber, lastNumber],
+  );
+  return { firstNumber, lastNumber };
 }
 
 /** Ranges without some numbers. */

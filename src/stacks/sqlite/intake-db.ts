@@ -51,6 +51,8 @@ interface Step {
  * its commit. A step that fails is undone alone.
  */
 export class IntakeDb {
+  /** Marks of removed counters: who could bring one back is in this process, and ends with it. */
+  readonly marks = new Map<string, string>();
   private readonly db: DatabaseSync;
   private readonly waiting: Step[] = [];
   private scheduled: NodeJS.Immediate | undefined;

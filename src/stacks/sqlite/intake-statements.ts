@@ -25,6 +25,8 @@ export function prepareIntake(db: IntakeDb) {
     SELECT key, changed FROM counters WHERE changed IS NOT NULL AND key > ? AND key <= ?
     ORDER BY key LIMIT ?`);
   const forget = db.prepare("UPDATE counters SET changed = NULL WHERE key = ? AND changed = ?");
+  const remove = db.prepare("DELETE FROM counters WHERE key = ?");
+  const removeRange = db.prepare("DELETE FROM counters WHERE key > ? AND key < ?");
   const insertJob = db.prepare("INSERT INTO jobs (id, data, create_ms) VALUES (?, ?, ?)");
   const job = db.prepare("SELECT data, parked FROM jobs WHERE id = ?");
 
@@ -49,6 +51,8 @@ export function prepareIntake(db: IntakeDb) {
     changed: (page: { after: string; upTo: string; limit: number }) =>
       changed.all(page.after, page.upTo, page.limit) as { key: string; changed: string }[],
     forget: (key: string, change: string) => forget.run(key, change),
+    remove: (key: string) => remove.run(key),
+    removeChats: (key: string) => removeRange.run(`${key}-`, `${key}.`),
     insertJob: (job: { id: string; data: string; createMs: number }) =>
       insertJob.run(job.id, job.data, job.createMs),
     job: (id: string) => job.get(id) as { data: string; parked: number } | undefined,

@@ -61,13 +61,15 @@ export class SqliteIntake implements Intake {
 
   async grant(grant: Grant): Promise<boolean> {
     if (grant.connection !== CONNECTION) return false;
-    const { epoch, start, ceiling } = grant;
+    const { epoch, start, ceiling, mark = "" } = grant;
     const key = counterKeyOf(grant.counter);
     return this.db.write(() => {
       if (this.sql.ledger().epoch !== epoch) return false;
       if (start === undefined) this.sql.raise({ key, epoch, ceiling });
+      else if (this.markAt(grant.counter) !== mark) return false;
       else if (this.sql.counter(key)?.ceiling_epoch !== epoch) {
         this.sql.seed({ key, epoch, start, ceiling });
+        this.db.marks.delete(key);
       }
       return true;
     });
@@ -75,6 +77,34 @@ export class SqliteIntake implements Intake {
 
   async counts(counters: Counter[]): Promise<(number | undefined)[]> {
     return this.db.read(() => counters.map((one) => this.sql.counter(counterKeyOf(one))?.value));
+  }
+
+  async remove(counter: Counter, expected?: { value: number | undefined }): Promise<boolean> {
+    const key = counterKeyOf(counter);
+    return this.db.write(() => {
+      if (expected !== undefined) {
+        if (this.sql.counter(key)?.value !== expected.value) return false;
+        if (isRemoved(this.db.marks.get(key))) return true;
+      }
+      this.sql.remove(key);
+      const whole = expected === undefined && counter.chatNumber === undefined;
+      if (whole) this.sql.removeChats(key);
+      this.db.marks.set(key, `${expected === undefined ? REMOVED : "closed:"}${randomUUID()}`);
+      return true;
+    });
+  }
+
+  async markOf(counter: Counter): Promise<string> {
+    return this.markAt(counter);
+  }
+
+  async erase(counters: Counter[]): Promise<void> {
+    await this.db.write(() => {
+      for (const key of counters.map(counterKeyOf)) {
+        this.sql.remove(key);
+        this.db.marks.delete(key);
+      }
+    });
   }
 
   async find(jobIds: string[]): ReturnType<Intake["find"]> {
@@ -130,7 +160,8 @@ export class SqliteIntake implements Intake {
     if (ledger.jobs + ids >= this.options.backlogMax) return { kind: "full" };
     const counter = this.sql.counter(key);
     if (counter?.ceiling_epoch !== ledger.epoch) {
-      return { kind: "unseeded", value: counter?.value, lost: false };
+      const mark = this.markAt(request.counter);
+      return { kind: "unseeded", value: counter?.value, lost: false, mark };
     }
     const ceiling = counter.ceiling!;
     const number = counter.value + 1;
@@ -157,12 +188,27 @@ export class SqliteIntake implements Intake {
     if (counter.chatNumber === undefined) this.sql.insertCounter(`${key}-${number}`);
   }
 
+  /** What was left where the counter was, or where its application was, which took it along. */
+  private markAt(counter: Counter): string {
+    const own = this.db.marks.get(counterKeyOf(counter));
+    if (own !== undefined || counter.chatNumber === undefined) return own ?? "";
+    const { applicationToken } = counter;
+    const above = this.db.marks.get(counterKeyOf({ applicationToken }));
+    return isRemoved(above) ? above! : "";
+  }
+
   /** The slice of this moment, and the one before, which is looked at too. */
   private slice(): { startMs: number; beforeMs: number } {
     const ttl = this.options.requestIdTtlMs;
     const startMs = Math.floor(this.options.now() / ttl) * ttl;
     return { startMs, beforeMs: startMs - ttl };
   }
+}
+
+const REMOVED = "removed:";
+
+function isRemoved(mark: string | undefined): boolean {
+  return mark?.startsWith(REMOVED) ?? false;
 }
 
 /** Behind every counter's key. */

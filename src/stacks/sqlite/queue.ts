@@ -74,6 +74,19 @@ export class SqliteQueue implements JobQueue {
     return true;
   }
 
+  async dropParked(pick: (ids: string[]) => Promise<string[]>): Promise<number> {
+    let dropped = 0;
+    let after = 0;
+    for (;;) {
+      const page = this.db.read(() => this.sql.parkedAfter(after, TAKE_MAX));
+      if (page.length === 0) return dropped;
+      after = page[page.length - 1]!.seq;
+      const picked = await pick(page.map((row) => row.id));
+      if (picked.length === 0) continue;
+      dropped += await this.db.write(() => picked.reduce((sum, id) => sum + this.sql.drop(id), 0));
+    }
+  }
+
   private wake(): void {
     if (this.work === undefined || this.stopped) return;
     this.taking ??= setImmediate(() => {
@@ -165,6 +178,10 @@ function prepareQueue(db: IntakeDb) {
   const parked = db.prepare(
     "SELECT id, data, error FROM jobs WHERE parked = 1 ORDER BY create_ms, seq LIMIT ?",
   );
+  const parkedAfter = db.prepare(
+    "SELECT seq, id FROM jobs WHERE parked = 1 AND seq > ? ORDER BY seq LIMIT ?",
+  );
+  const drop = db.prepare("DELETE FROM jobs WHERE id = ? AND parked = 1");
   const requeue = db.prepare(`
     UPDATE jobs SET parked = 0, tries = 0, due_ms = 0, error = NULL
     WHERE id = ? AND parked = 1 RETURNING seq`);
@@ -179,6 +196,13 @@ function prepareQueue(db: IntakeDb) {
     retry: (seq: number, dueMs: number) => retry.run(dueMs, seq),
     park: (seq: number, error: string) => park.run(error, seq),
     parked: (limit: number) => parked.all(limit) as { id: string; data: string; error: string }[],
+    parkedAfter: (seq: number, limit: number) =>
+      parkedAfter.all(seq, limit) as { seq: number; id: string }[],
+    drop: (id: string) => {
+      const dropped = Number(drop.run(id).changes);
+      if (dropped > 0) count.run();
+      return dropped;
+    },
     requeue: (id: string) => (requeue.get(id) as { seq: number } | undefined)?.seq,
   };
 }

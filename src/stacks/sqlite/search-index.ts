@@ -2,9 +2,10 @@ import { randomUUID } from "node:crypto";
 import { setImmediate as breathe } from "node:timers/promises";
 import type { NumberRange } from "../../../gen/parley/v1/state.ts";
 import { FOLD_VERSION, foldText } from "../../core/fold.ts";
-import type { ChatKey, SearchDocument, SearchIndex } from "../../core/ports.ts";
+import type { ChatKey, Counter, SearchDocument, SearchIndex } from "../../core/ports.ts";
 import { ParleyError } from "../../errors.ts";
 import type { Database, Session, Value } from "../sql/database.ts";
+import { removeSome } from "./search-removal.ts";
 import { conditionOf, errorOf, NUMBER, ROWID, rowidOf, slicesOf } from "./search-rows.ts";
 
 /** Rows that a scan looks at before others have a turn: SQLite works on the thread that serves. */
@@ -90,6 +91,14 @@ export class SqliteSearchIndex implements SearchIndex {
       signal,
     );
     return row?.count ?? 0;
+  }
+
+  async remove(key: Counter & { throughNumber: number }): Promise<number> {
+    const removed = await outward(
+      this.database.transaction((em) => removeSome(this.database, em, key)),
+    );
+    await breathe();
+    return removed;
   }
 
   /** What was folded by an older version is thrown away here, which makes it another index. */

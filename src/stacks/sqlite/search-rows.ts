@@ -3,7 +3,7 @@ import type { SearchDocument } from "../../core/ports.ts";
 
 /** Numbers of one chat have 32 bits of a rowid; the id of the chat has the rest. */
 const NUMBER_BITS = 32n;
-const NUMBER_MAX = 2 ** 32 - 1;
+export const NUMBER_MAX = 2 ** 32 - 1;
 
 export const NUMBER = `rowid & ${NUMBER_MAX} as number`;
 

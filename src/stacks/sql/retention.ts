@@ -1,0 +1,75 @@
+import { DELETED_ALL } from "../../core/deletion.ts";
+import type { ChatKey } from "../../core/ports.ts";
+import { recount } from "./counts.ts";
+import type { Database, Session } from "./database.ts";
+import { hold, writeHeld } from "./held.ts";
+import type { CounterKey } from "./keys.ts";
+import { msOf } from "./stored.ts";
+import { joinVoids } from "./voids.ts";
+
+/** See Deletions.findExpired: one look at the first row of each chat, by its key. */
+export async function findExpired(
+  database: Database,
+  em: Session,
+  page: { after: string; before: Date; limit: number },
+): Promise<{ chats: ChatKey[]; next: string | undefined }> {
+  const [applicationId = 0, chatNumber = 0] = page.after.split(":").map(Number);
+  const rows = await database.rows<{
+    application_id: number;
+    chat_number: number;
+    token: string;
+    oldest: string | number | null;
+  }>(
+    em,
+    `SELECT c.application_id, c.chat_number, a.token, (SELECT m.create_time FROM messages m
+        WHERE m.application_id = c.application_id AND m.chat_number = c.chat_number
+        ORDER BY m.number LIMIT 1) AS oldest
+      FROM ceilings c JOIN applications a ON a.id = c.application_id
+      WHERE (c.application_id > ? OR (c.application_id = ? AND c.chat_number > ?))
+        AND c.chat_number > 0 AND c.deleted_through < ? AND a.delete_time IS NULL
+      ORDER BY c.application_id, c.chat_number LIMIT ${page.limit}`,
+    [applicationId, applicationId, chatNumber, DELETED_ALL],
+  );
+  const beforeMs = page.before.getTime();
+  const old = rows.filter(({ oldest }) => oldest !== null && msOf(oldest) < beforeMs);
+  const last = rows[rows.length - 1];
+  return {
+    chats: old.map((row) => ({ applicationToken: row.token, chatNumber: row.chat_number })),
+    next: rows.length < page.limit ? undefined : `${last!.application_id}:${last!.chat_number}`,
+  };
+}
+
+/**
+ * Deletes the first messages of a chat up to one that is not old enough, at most `limit`, in one
+ * step with what tells that they are gone: the void, the mark against late jobs, the count.
+ */
+export async function expireMessages(
+  database: Database,
+  em: Session,
+  key: CounterKey,
+  { before, limit }: { before: Date; limit: number },
+): Promise<{ count: number; throughNumber: number }> {
+  const held = await hold(database, em, key);
+  if (held.deletedThrough === DELETED_ALL) return { count: 0, throughNumber: 0 };
+  const where = "application_id = ? AND chat_number = ?";
+  const values = [key.applicationId, key.chatNumber];
+  const rows = await database.rows<{ number: number; create_time: string | number }>(
+    em,
+    `SELECT number, create_time FROM messages WHERE ${where} ORDER BY number LIMIT ${limit}`,
+    values,
+  );
+  const young = rows.findIndex((row) => msOf(row.create_time) >= before.getTime());
+  const old = young < 0 ? rows : rows.slice(0, young);
+  const throughNumber = old[old.length - 1]?.number ?? 0;
+  if (throughNumber === 0) return { count: 0, throughNumber };
+  const range = { firstNumber: 1, lastNumber: throughNumber };
+  await database.run(em, `DELETE FROM messages WHERE ${where} AND number <= ?`, [
+    ...values,
+    throughNumber,
+  ]);
+  const { lastNumber } = await joinVoids(database, em, key, range);
+  const lastVoid = Math.max(held.lastVoid, lastNumber);
+  await writeHeld(em, key, { ...held, lastVoid, deletedThrough: throughNumber });
+  await recount(database, em, key);
+  return { count: old.length, throughNumber };
+}

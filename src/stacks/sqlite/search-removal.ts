@@ -1,0 +1,47 @@
+import type { Counter } from "../../core/ports.ts";
+import type { Database, Session, Value } from "../sql/database.ts";
+import { NUMBER_MAX, ROWID, rowidOf } from "./search-rows.ts";
+
+/** Documents that one step takes away, so that others have a turn. */
+const REMOVE_MAX = 500;
+
+/**
+ * Takes away some documents of a chat up to a number, or of an application, chat after chat;
+ * returns how many, 0 where there are none.
+ */
+export async function removeSome(
+  database: Database,
+  em: Session,
+  { applicationToken, chatNumber, throughNumber }: Counter & { throughNumber: number },
+): Promise<number> {
+  const own = chatNumber === undefined ? "" : " and chat_number = ?";
+  const values: Value[] = [applicationToken, ...(chatNumber === undefined ? [] : [chatNumber])];
+  const [chat] = await database.rows<{ id: number }>(
+    em,
+    `select id from search_chats where application_token = ?${own} and count > 0 limit 1`,
+    values,
+  );
+  if (chat === undefined) return 0;
+  const range = [
+    rowidOf(chat.id, 0),
+    rowidOf(chat.id, Math.min(throughNumber, NUMBER_MAX)),
+    REMOVE_MAX,
+  ];
+  const rows = await database.rows<{ name: string }>(
+    em,
+    "select cast(rowid as text) as name from message_search " +
+      `where rowid >= ${ROWID} and rowid <= ${ROWID} order by rowid limit ?`,
+    range,
+  );
+  if (rows.length === 0) return 0;
+  const names = rows.map(({ name }) => name);
+  await database.run(
+    em,
+    `delete from message_search where rowid in (${names.map(() => ROWID).join(", ")})`,
+    names,
+  );
+  const sql = "update search_chats set count = count - ? where id = ?";
+  await database.run(em, sql, [names.length, chat.id]);
+  await database.run(em, "delete from search_chats where id = ? and count = 0", [chat.id]);
+  return names.length;
+}
