@@ -16,6 +16,7 @@ import {
   type CreateMessageResponse,
   MessageServiceClient,
 } from "./client.ts";
+import type { Connection } from "./connect.ts";
 
 /** One line of the file. Chats get new numbers, in the order in which they first appear. */
 const lineSchema = z.object(
@@ -37,6 +38,8 @@ export interface ImportOptions {
   file: string;
   /** `host:port` of the server. */
   target: string;
+  /** How to reach it; in the clear and without a key unless told otherwise. */
+  connection?: Connection;
   /** The application to fill; without one, a new application is created. */
   applicationToken?: string | undefined;
   applicationName: string;
@@ -57,7 +60,7 @@ export interface ImportResult {
  * be read or is refused is reported with its number, and the rest goes on.
  */
 export async function importFile(options: ImportOptions): Promise<ImportResult> {
-  const clients = openClients(options.target);
+  const clients = openClients(options);
   const bar = new SingleBar({
     format: "{bar} {percentage}% | {messages} messages, {rate}/s, {left} left",
     stream: options.output,
@@ -89,12 +92,13 @@ export async function importFile(options: ImportOptions): Promise<ImportResult> 
 
 type Clients = ReturnType<typeof openClients>;
 
-function openClients(target: string) {
-  const insecure = credentials.createInsecure();
+function openClients({ target, connection }: ImportOptions) {
+  const channel = connection?.credentials ?? credentials.createInsecure();
+  const options = connection?.options;
   return {
-    applications: new ApplicationServiceClient(target, insecure),
-    chats: new ChatServiceClient(target, insecure),
-    messages: new MessageServiceClient(target, insecure),
+    applications: new ApplicationServiceClient(target, channel, options),
+    chats: new ChatServiceClient(target, channel, options),
+    messages: new MessageServiceClient(target, channel, options),
   };
 }
 

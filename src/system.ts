@@ -1,5 +1,5 @@
 import { randomUUID } from "node:crypto";
-import { Api } from "./api/server.ts";
+import { Api, type ApiOptions } from "./api/server.ts";
 import type { Config } from "./config.ts";
 import { Numbering } from "./core/numbering.ts";
 import type { Stack } from "./core/ports.ts";
@@ -41,11 +41,28 @@ export async function openSystem(config: Config, which: Part[], log: Logger): Pr
   }
   let api: Api | undefined;
   if (which.includes("api")) {
-    const address = config.PARLEY_GRPC_ADDRESS;
-    api = new Api({ core: { ...stack, numbering }, log }, { address, graceMs });
+    const core = { ...stack, numbering };
+    api = new Api({ core, log }, { graceMs, ...doorOf(config) });
     processes.push(api);
   }
   const heartbeat = config.PARLEY_HEARTBEAT_FILE;
   if (heartbeat !== "") processes.push(new Heartbeat(heartbeat));
   return { stack, numbering, processes, api };
+}
+
+/** Where the API listens and who gets in. */
+function doorOf(config: Config): Omit<ApiOptions, "graceMs"> {
+  const callsPerSecond = config.PARLEY_RATE_LIMIT;
+  const burst = config.PARLEY_RATE_BURST || callsPerSecond;
+  const clientCaFile = config.PARLEY_TLS_CLIENT_CA_FILE || undefined;
+  const certFile = config.PARLEY_TLS_CERT_FILE;
+  const keyFile = config.PARLEY_TLS_KEY_FILE;
+  return {
+    address: config.PARLEY_GRPC_ADDRESS,
+    tls: certFile === "" ? undefined : { certFile, keyFile, clientCaFile },
+    keysFile: config.PARLEY_KEYS_FILE || undefined,
+    health: config.PARLEY_HEALTH,
+    reflection: config.PARLEY_REFLECTION,
+    rate: callsPerSecond === 0 ? undefined : { callsPerSecond, burst },
+  };
 }
