@@ -1,11 +1,23 @@
-import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { chmodSync, existsSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  lstatSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { expect } from "chai";
 import { parseKeyFile } from "../src/api/keys.ts";
-import { freshFolder, runCommand } from "./support/door.ts";
+import { addKey, listKeys, revokeKey } from "../src/keys.ts";
+import { freshFolder, makeKey, runCommand, startCommand } from "./support/door.ts";
 
 const KEY = /^parley_([a-z0-9]{10})_[A-Za-z0-9_-]{43}\n/;
+const TOKENS = [
+  "31429462-3a09-4d49-9478-a9bb932ccd86",
+  "4fd0b4a0-3307-40e4-8547-96a2c800e279",
+] as const;
 
 describe("the command keys", () => {
   const folder = freshFolder();
@@ -30,7 +42,6 @@ describe("the command keys", () => {
 
   it("create adds to a file, made for its owner alone, and keeps what is there", async () => {
     const file = path("keys.json");
-    const token = "31429462-3a09-4d49-9478-a9bb932ccd86";
     const first = await keys("create", "--file", file, "--comment", "the shop");
     expect(first.stdout).to.match(new RegExp(`${KEY.source}$`));
     expect(first.stderr).to.contain("it is shown only now");
@@ -41,36 +52,40 @@ describe("the command keys", () => {
     const from = Date.now();
     await keys(
       ...["create", "--file", path("link"), "--read-only", "--expire-days", "30"],
-      ...["--application", token, "--application", token],
+      ...["--application", TOKENS[0], "--application", TOKENS[1]],
     );
     expect(statSync(file).mode & 0o777).to.equal(0o640);
+    expect(lstatSync(path("link")).isSymbolicLink()).to.equal(true);
     const [one, two] = parseKeyFile(readFileSync(file, "utf8"));
     expect(one).to.include({ id: KEY.exec(first.stdout)![1], comment: "the shop" });
-    expect(two).to.deep.include({ scopes: ["read"], applications: [token, token] });
+    expect(two).to.deep.include({ scopes: ["read"], applications: TOKENS });
     const lifeMs = Date.parse(two!.expireTime!) - from;
     expect(lifeMs / 86_400_000).to.be.within(30, 30.01);
     expect(existsSync(`${file}.new`)).to.equal(false);
+  });
 
-    const listed = await keys("list", "--file", file);
-    expect(listed.stdout).to.equal(
-      `${one!.id}\tread+write\tall applications\tnever expires\tthe shop\n` +
-        `${two!.id}\tread\t${token},${token}\texpires ${two!.expireTime}\n`,
+  it("list says what each may do, and revoke takes one out", async () => {
+    const file = path("listed.json");
+    const [one, two] = [makeKey({ comment: "shop" }), makeKey({ applications: [...TOKENS] })];
+    for (const { entry } of [one, two]) await addKey(file, entry);
+    expect(await listKeys(file)).to.equal(
+      `${one.entry.id}\tread+write\tall applications\tnever expires\tshop\n` +
+        `${two.entry.id}\tread+write\t${TOKENS.join(",")}\tnever expires\n`,
     );
-    expect(await keys("revoke", "--file", file, one!.id)).to.include({ code: 0 });
-    expect(parseKeyFile(readFileSync(file, "utf8"))).to.deep.equal([two]);
-    const again = await keys("revoke", "--file", file, one!.id);
-    expect(again).to.include({ code: 1 });
-    expect(again.stderr).to.equal(`parley keys revoke: ${file} has no key ${one!.id}\n`);
+    expect(await keys("revoke", "--file", file, one.entry.id)).to.include({ code: 0 });
+    expect(parseKeyFile(readFileSync(file, "utf8"))).to.deep.equal([two.entry]);
+    const again = await revokeKey(file, one.entry.id).catch((error: Error) => error.message);
+    expect(again).to.equal(`${file} has no key ${one.entry.id}`);
   });
 
   it("create loses no key of several commands at a time", async () => {
     const file = path("busy.json");
-    const ends = await Promise.all(Array.from({ length: 4 }, () => keys("create", "--file", file)));
-    const made = ends.filter(({ code }) => code === 0).map(({ stdout }) => KEY.exec(stdout)![1]);
-    const ids = parseKeyFile(readFileSync(file, "utf8")).map(({ id }) => id);
-    expect(ids).to.have.members(made);
-    for (const { code, stderr } of ends) {
-      if (code !== 0) expect(stderr).to.contain("another command is at work");
+    const made = Array.from({ length: 8 }, () => makeKey().entry);
+    const ends = await Promise.allSettled(made.map((entry) => addKey(file, entry)));
+    const added = made.filter((_, at) => ends[at]!.status === "fulfilled");
+    expect(parseKeyFile(readFileSync(file, "utf8"))).to.have.deep.members(added);
+    for (const end of ends) {
+      if (end.status === "rejected") expect(end.reason.message).to.contain("another command");
     }
   });
 
@@ -79,23 +94,18 @@ describe("the command keys", () => {
     writeFileSync(file, "{");
     const wrong = [
       ["--file", file, `parley keys create: ${file} is no JSON\n`],
-      ["--file", path("no/such"), "ENOENT"],
       ["--application", "x", "applications[0] must be a lower-case UUID of version 4"],
       ["--expire-days", "0", "It must be a whole number from 1 to 36500."],
     ] as const;
-    for (const [option, value, fault] of wrong) {
-      const { stdout, stderr, code } = await keys("create", option, value);
-      expect({ stdout, code }).to.deep.equal({ stdout: "", code: 1 });
-      expect(stderr).to.contain(fault);
-    }
+    await Promise.all(
+      wrong.map(async ([option, value, fault]) => {
+        const { stdout, stderr, code } = await keys("create", option, value);
+        expect({ stdout, code }).to.deep.equal({ stdout: "", code: 1 });
+        expect(stderr).to.contain(fault);
+      }),
+    );
     expect(readFileSync(file, "utf8")).to.equal("{");
     expect(existsSync(`${file}.new`)).to.equal(false);
-  });
-
-  it("makes what sha256sum makes of a key", async () => {
-    const [key, line] = (await keys("create")).stdout.split("\n");
-    const sum = execFileSync("sha256sum", { input: key! }).toString().split(" ")[0];
-    expect(JSON.parse(line!).hash).to.equal(`sha256:${sum}`);
   });
 });
 
@@ -106,21 +116,32 @@ describe("a server that is started", () => {
 
   it("names what is wrong with its file of keys in one line", async () => {
     writeFileSync(path("broken.json"), "parley_0123456789_secret");
-    const PARLEY_DATA_DIR = path("data");
-    for (const [file, fault] of [
-      [path("none.json"), "cannot be read: ENOENT"],
-      [path("broken.json"), "is no JSON"],
-    ] as const) {
-      const env = { PARLEY_DATA_DIR, PARLEY_KEYS_FILE: file, PARLEY_GRPC_ADDRESS: "127.0.0.1:0" };
-      const { stderr, code } = await runCommand(["all"], env);
-      expect(code).to.equal(1);
-      expect(stderr).to.match(new RegExp(`^parley all: PARLEY_KEYS_FILE ${fault}.*\n$`));
-    }
+    const faults = { "none.json": "cannot be read: ENOENT", "broken.json": "is no JSON" };
+    await Promise.all(
+      Object.entries(faults).map(async ([name, fault]) => {
+        const { stderr, code } = await runCommand(["all"], {
+          PARLEY_DATA_DIR: path(`data-${name}`),
+          PARLEY_KEYS_FILE: path(name),
+          PARLEY_GRPC_ADDRESS: "127.0.0.1:0",
+        });
+        expect(code).to.equal(1);
+        expect(stderr).to.match(new RegExp(`^parley all: PARLEY_KEYS_FILE ${fault}.*\n$`));
+      }),
+    );
   });
 
-  it("does not listen beyond loopback without keys", async () => {
-    const { stderr, code } = await runCommand(["api"], { PARLEY_GRPC_ADDRESS: "0.0.0.0:0" });
-    expect(code).to.equal(1);
-    expect(stderr).to.contain("PARLEY_GRPC_ADDRESS is beyond loopback");
+  it("does not listen beyond loopback without keys, unless it is told to", async () => {
+    const beyond = {
+      PARLEY_GRPC_ADDRESS: "0.0.0.0:0",
+      PARLEY_DATA_DIR: path("data"),
+      PARLEY_LOG_LEVEL: "info",
+    };
+    const refused = await runCommand(["api"], beyond);
+    expect(refused.code).to.equal(1);
+    expect(refused.stderr).to.contain("PARLEY_GRPC_ADDRESS is beyond loopback");
+    const told = await startCommand(["api", "--insecure"], beyond, "started");
+    expect(told).to.contain("INSECURE: no keys are asked for");
+    expect(told).to.contain("INSECURE: without TLS");
+    expect(told).to.contain("Parley serves gRPC on 0.0.0.0:");
   });
 });

@@ -62,9 +62,12 @@ describe("TLS", () => {
       }),
     );
 
+  /** By its name: Node warns where a certificate is asked for an address. */
+  const named = ({ target }: Running) => target.replace("127.0.0.1", "localhost");
+
   /** Whether a new connection comes to an answer. */
   async function answers(parley: Running, connection: Connection): Promise<boolean> {
-    const clients = openClients(parley.target, connection);
+    const clients = openClients(named(parley), connection);
     const answer = clients.listApplications({}, { timeoutMs: 5_000 });
     return answer
       .then(
@@ -107,7 +110,7 @@ describe("TLS", () => {
   it("takes renewed files without a restart, and no call on an open connection fails", async () => {
     const env = { ...server, PARLEY_TLS_CLIENT_CA_FILE: clientCa };
     const log = await during(env, async (parley) => {
-      const open = openClients(parley.target, trusting(ours, "caller"));
+      const open = openClients(named(parley), trusting(ours, "caller"));
       await open.listApplications({});
       let running = true;
       const calls = (async () => {
@@ -176,10 +179,10 @@ describe("TLS", () => {
     writeKeys(path("keys.json"), [key.entry]);
     const env = { PARLEY_TLS_CLIENT_CA_FILE: clientCa, PARLEY_KEYS_FILE: path("keys.json") };
     writeFileSync(path("lines.jsonl"), '{"chat":1,"body":"hello"}\n');
-    await during({ ...server, ...env }, async ({ target }) => {
+    await during({ ...server, ...env }, async (parley) => {
+      const { target } = parley;
       const caller = {
-        // By its name: Node warns where a certificate is asked for an address.
-        PARLEY_GRPC_ADDRESS: target.replace("127.0.0.1", "localhost"),
+        PARLEY_GRPC_ADDRESS: named(parley),
         PARLEY_CLIENT_CA_FILE: ours.certFile,
         PARLEY_CLIENT_CERT_FILE: path("caller.pem"),
       };

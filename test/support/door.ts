@@ -1,4 +1,5 @@
-import { execFile } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdtempSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -95,6 +96,33 @@ export async function runCommand(
     ({ stdout, stderr }) => ({ stdout, stderr, code: 0 }),
     (error: { stdout: string; stderr: string; code: number }) => error,
   );
+}
+
+/** Runs a command until its output has a text, stops it, and returns the output. */
+export async function startCommand(
+  args: string[],
+  env: Record<string, string>,
+  text: string,
+): Promise<string> {
+  const child = spawn(process.execPath, [main, ...args], {
+    env: { PATH: process.env.PATH ?? "", ...env },
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  const ended = once(child, "close");
+  let output = "";
+  try {
+    await new Promise<void>((resolve, reject) => {
+      child.stdout.on("data", (chunk) => {
+        output += chunk;
+        if (output.includes(text)) resolve();
+      });
+      child.once("close", () => reject(new Error(`it ended without saying ${text}: ${output}`)));
+    });
+  } finally {
+    child.kill("SIGTERM");
+    await ended;
+  }
+  return output;
 }
 
 /** An authority of a test's own, made by openssl, and certificates of it. */
