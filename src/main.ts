@@ -68,10 +68,13 @@ program
   .option("--application <token>", "the application to fill; without it, a new one is created")
   .option("--name <name>", "the name of a new application", "import")
   .action((options: { file: string; target?: string; application?: string; name: string }) =>
-    once("import", readEnv(), async (config) => {
+    once("import", readEnv(), async (config, log) => {
+      const target = options.target ?? config.PARLEY_GRPC_ADDRESS;
+      const clear = config.PARLEY_CLIENT_KEY !== "" && config.PARLEY_CLIENT_CA_FILE === "";
+      if (clear && !isLoopback(target)) log.warn({ target }, "the key is sent in the clear");
       const result = await importFile({
         file: options.file,
-        target: options.target ?? config.PARLEY_GRPC_ADDRESS,
+        target,
         connection: connectionOf(config),
         applicationToken: options.application,
         applicationName: options.name,
@@ -162,7 +165,10 @@ function warnOfTheDoor(config: Config, log: Logger): void {
   const address = config.PARLEY_GRPC_ADDRESS;
   if (isLoopback(address)) return;
   if (config.PARLEY_KEYS_FILE === "") {
-    log.warn({ address }, "INSECURE: no keys are asked for, so everybody who reaches it may call");
+    log.warn(
+      { address },
+      "INSECURE: no keys are asked for, so whoever gets a connection may do everything",
+    );
   }
   if (config.PARLEY_TLS_CERT_FILE === "") {
     log.warn(
