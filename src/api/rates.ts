@@ -1,8 +1,8 @@
 import { LRUCache } from "lru-cache";
 
-/** Buckets of applications that exist, and of tokens of which that is not known. */
+/** Buckets of applications that exist, and of tokens of which that is not known for a moment. */
 const KNOWN_MAX = 100_000;
-const UNKNOWN_MAX = 10_000;
+const UNKNOWN_MAX = 1_000;
 
 /**
  * A token bucket for each name. A bucket is one number: when it will be full again. So one that is

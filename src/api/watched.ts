@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import { readFile, stat } from "node:fs/promises";
 import type { Logger } from "../log.ts";
 
-const READ_MS = 500;
+const READ_MS = 250;
 const FILE_BYTES_MAX = 8 * 1024 * 1024;
 
 /** What files hold, by the names of their settings. */
@@ -20,9 +20,9 @@ export interface WatchedOptions<T> {
 
 /**
  * Files that are read again when they change, in whatever way: they are small, so they are read
- * whole twice a second and compared. (Events of the file system miss what a network file system or
- * a swapped link does; times and sizes miss two writes in one tick of the clock.) Files that are
- * broken leave in force what was read before.
+ * whole four times a second and compared. (Events of the file system miss what a network file
+ * system or a swapped link does; times and sizes miss two writes in one tick of the clock.) Files
+ * that are broken leave in force what was read before.
  */
 export class Watched<T> {
   private readonly options: WatchedOptions<T>;

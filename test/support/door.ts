@@ -5,9 +5,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { credentials } from "@grpc/grpc-js";
+import { create, toBinary } from "@bufbuild/protobuf";
+import { Client, credentials, Metadata, type ServiceError } from "@grpc/grpc-js";
 import { pino } from "pino";
+import { registry } from "../../src/api/contract.ts";
 import type { KeyEntry } from "../../src/api/keys.ts";
+import { type Route, services } from "../../src/api/routes.ts";
 import { toConfig } from "../../src/config.ts";
 import { type Connection, connectionOf } from "../../src/connect.ts";
 import { createKey, type KeyWish } from "../../src/keys.ts";
@@ -32,6 +35,9 @@ export function makeKey(wish: Partial<KeyWish> = {}, nowMs = Date.now()) {
   const made = createKey({ ...whole, ...wish }, nowMs);
   return { ...made, connection: withKey(made.key) };
 }
+
+/** What follows the id of a key; an underline may be in it. */
+export const secretOf = (key: string): string => /^parley_[^_]+_(.+)$/.exec(key)![1]!;
 
 /** In the clear, with a key. */
 export function withKey(key: string): Connection {
@@ -84,6 +90,38 @@ export function everyCall(clients: Clients, applicationToken: string) {
     createApplication: () => clients.createApplication({ application: { name: "one more" } }),
   };
   return { reads, writes, unbound };
+}
+
+/**
+ * A call of every RPC that is served, whatever it is, about an application. Its request need not be
+ * in order: it is for keys that must not come as far as that.
+ */
+export function everyRoute(target: string, key: string | undefined, applicationToken: string) {
+  const client = new Client(target, credentials.createInsecure());
+  const metadata = new Metadata();
+  if (key !== undefined) metadata.set("authorization", `Bearer ${key}`);
+  const application = { token: applicationToken };
+  const calls = services.flatMap(({ name, service, routes }) =>
+    Object.entries(service).map(([rpc, { path }]) => {
+      const { input } = registry.getService(name)!.method[rpc]!;
+      const request = toBinary(input, create(input, { applicationToken, application }));
+      const whole = Buffer.from(request);
+      const call = () =>
+        new Promise<unknown>((resolve, reject) => {
+          const done = (error: ServiceError | null) => (error ? reject(error) : resolve(undefined));
+          client.makeUnaryRequest(
+            path,
+            (one) => one,
+            (one) => one,
+            whole,
+            metadata,
+            done,
+          );
+        });
+      return { rpc, access: (routes as Record<string, Route<never, unknown>>)[rpc]!.access, call };
+    }),
+  );
+  return { calls, close: () => client.close() };
 }
 
 /** Runs a command of main.ts to its end. */
