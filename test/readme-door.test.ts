@@ -14,8 +14,9 @@ const main = fileURLToPath(new URL("../src/main.ts", import.meta.url));
 const STARTS = `
 serve() {
   [ -z "$SERVER" ] || { kill $SERVER; wait $SERVER; }
-  "$@" > server.log & SERVER=$!
-  until grep -q '"started"' server.log; do kill -0 $SERVER && sleep 0.05 || exit 9; done
+  STARTS=$((STARTS + 1)); LOG=server-$STARTS.log; : > $LOG
+  "$@" > $LOG & SERVER=$!
+  until grep -q '"started"' $LOG; do kill -0 $SERVER && sleep 0.05 || exit 9; done
 }
 trap 'kill $SERVER; wait $SERVER' EXIT
 set -e
