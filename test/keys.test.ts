@@ -19,7 +19,8 @@ const TOKENS = [
   "4fd0b4a0-3307-40e4-8547-96a2c800e279",
 ] as const;
 
-describe("the command keys", () => {
+describe("the command keys", function () {
+  this.timeout(120_000);
   const folder = freshFolder();
   const { path } = folder;
   after(() => folder.drop());
@@ -109,7 +110,8 @@ describe("the command keys", () => {
   });
 });
 
-describe("a server that is started", () => {
+describe("a server that is started", function () {
+  this.timeout(120_000);
   const folder = freshFolder();
   const { path } = folder;
   after(() => folder.drop());

@@ -174,7 +174,8 @@ describe("TLS", () => {
     });
   }
 
-  it("and keys are no hindrance for the commands that call the server", async () => {
+  it("and keys are no hindrance for the commands that call the server", async function () {
+    this.timeout(120_000);
     const key = makeKey();
     writeKeys(path("keys.json"), [key.entry]);
     const env = { PARLEY_TLS_CLIENT_CA_FILE: clientCa, PARLEY_KEYS_FILE: path("keys.json") };
@@ -189,17 +190,16 @@ describe("TLS", () => {
       const own = { PARLEY_GRPC_ADDRESS: target, ...server };
       const keyed = { ...caller, PARLEY_CLIENT_KEY: key.key };
       const load = ["import", "--file", path("lines.jsonl")];
-      const [health, ownHealth, loaded, refused] = await Promise.all([
-        runCommand(["health"], caller),
-        runCommand(["health"], { ...own, PARLEY_CLIENT_CERT_FILE: path("caller.pem") }),
-        runCommand(load, keyed),
-        runCommand(load, caller),
-      ]);
+      const ownCaller = { ...own, PARLEY_CLIENT_CERT_FILE: path("caller.pem") };
+      const health = await runCommand(["health"], caller);
+      const ownHealth = await runCommand(["health"], ownCaller);
+      const loaded = await runCommand(load, keyed);
+      const refused = await runCommand(load, caller);
       expect(health).to.include({ code: 0, stderr: "" });
       expect(ownHealth).to.include({ code: 0, stderr: "" });
-      expect(JSON.parse(loaded!.stdout)).to.include({ messages: 1, badLines: 0 });
-      expect(refused!.code).to.equal(1);
-      expect(refused!.stderr).to.contain("authorization: must be there once");
+      expect(JSON.parse(loaded.stdout)).to.include({ messages: 1, badLines: 0 });
+      expect(refused.code).to.equal(1);
+      expect(refused.stderr).to.contain("authorization: must be there once");
     });
   });
 });

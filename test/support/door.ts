@@ -130,7 +130,7 @@ export async function runCommand(
   env: Record<string, string> = {},
 ): Promise<{ stdout: string; stderr: string; code: number }> {
   const quiet = { PATH: process.env.PATH ?? "", PARLEY_LOG_LEVEL: "silent", ...env };
-  return run(process.execPath, [main, ...args], { env: quiet, timeout: 20_000 }).then(
+  return run(process.execPath, [main, ...args], { env: quiet, timeout: 60_000 }).then(
     ({ stdout, stderr }) => ({ stdout, stderr, code: 0 }),
     (error: { stdout: string; stderr: string; code: number }) => error,
   );
