@@ -54,6 +54,12 @@ function faultsOf(services: Record<string, Service>): string[] {
       expect(kept, `${name} keeps its data in no volume`);
     }
   }
+  // The ports above keep out everybody but this host; without keys the server asks to be told so.
+  const { PARLEY_INSECURE, PARLEY_KEYS_FILE } = services.api?.environment ?? {};
+  expect(
+    PARLEY_INSECURE === "true" || Boolean(PARLEY_KEYS_FILE),
+    "api has neither keys nor PARLEY_INSECURE, and would not listen in its container",
+  );
   return faults;
 }
 

@@ -134,10 +134,65 @@ export const settings = {
     schema: z.enum(["trace", "debug", "info", "warn", "error", "fatal", "silent"]),
     means: "`info` has a line for each call",
   },
+  PARLEY_TLS_CERT_FILE: {
+    default: "",
+    schema: z.string(),
+    means: "the server's certificate and its chain, in PEM form; set, connections are encrypted",
+  },
+  PARLEY_TLS_KEY_FILE: {
+    default: "",
+    schema: z.string(),
+    means: "the private key of that certificate",
+  },
+  PARLEY_TLS_CLIENT_CA_FILE: {
+    default: "",
+    schema: z.string(),
+    means: "authorities; set, callers must have a certificate of one of them",
+  },
+  PARLEY_KEYS_FILE: {
+    default: "",
+    schema: z.string(),
+    means: "the keys that calls need; without it, everybody who reaches the server may call",
+  },
   PARLEY_INSECURE: {
     default: "false",
     schema: flag,
-    means: "`true` lets the server listen beyond loopback without keys or TLS",
+    means: "`true` lets the server listen beyond loopback without keys (`--insecure` does, too)",
+  },
+  PARLEY_HEALTH: {
+    default: "true",
+    schema: flag,
+    means: "whether `grpc.health.v1` is served; it needs no key",
+  },
+  PARLEY_REFLECTION: {
+    default: "true",
+    schema: flag,
+    means: "whether reflection is served; it needs no key",
+  },
+  PARLEY_RATE_LIMIT: {
+    default: "0",
+    schema: whole(0, 1_000_000),
+    means: "calls per second of one application to one process; 0 is no bound",
+  },
+  PARLEY_RATE_BURST: {
+    default: "0",
+    schema: whole(0, 1_000_000),
+    means: "calls that it may send at once after a pause; 0 is the calls of one second",
+  },
+  PARLEY_CLIENT_KEY: {
+    default: "",
+    schema: z.string(),
+    means: "the key that `import` sends",
+  },
+  PARLEY_CLIENT_CA_FILE: {
+    default: "",
+    schema: z.string(),
+    means: "authorities of the server that `import` and `health` call; set, they speak TLS",
+  },
+  PARLEY_CLIENT_CERT_FILE: {
+    default: "",
+    schema: z.string(),
+    means: "one PEM file with the certificate of `import` and `health` and its private key",
   },
 } satisfies Record<string, Setting>;
 
@@ -168,16 +223,34 @@ export function toConfig(env: NodeJS.ProcessEnv): Config {
     else faults.push(`${name} ${result.error.issues.map((issue) => issue.message).join(", ")}`);
   }
   const checked = config as Config;
-  if (faults.length === 0 && !checked.PARLEY_INSECURE && !isLoopback(checked.PARLEY_GRPC_ADDRESS)) {
-    faults.push(
-      "PARLEY_GRPC_ADDRESS is beyond loopback: set PARLEY_INSECURE=true if that is meant",
-    );
-  }
+  if (faults.length === 0) faults.push(...faultsBetween(checked));
   if (faults.length > 0) throw new ConfigError(faults.join("\n"));
   return checked;
 }
 
-function isLoopback(hostAndPort: string): boolean {
+/** What is wrong with one setting in the light of another. */
+function faultsBetween(config: Config): string[] {
+  const faults: string[] = [];
+  const cert = config.PARLEY_TLS_CERT_FILE !== "";
+  const key = config.PARLEY_TLS_KEY_FILE !== "";
+  if (cert !== key) {
+    const [set, missing] = cert ? ["CERT", "KEY"] : ["KEY", "CERT"];
+    faults.push(`PARLEY_TLS_${set}_FILE is set, so PARLEY_TLS_${missing}_FILE must be set, too`);
+  } else if (config.PARLEY_TLS_CLIENT_CA_FILE !== "" && !cert) {
+    faults.push("PARLEY_TLS_CLIENT_CA_FILE is set, so PARLEY_TLS_CERT_FILE must be set, too");
+  }
+  const open = config.PARLEY_KEYS_FILE === "" && !config.PARLEY_INSECURE;
+  if (open && !isLoopback(config.PARLEY_GRPC_ADDRESS)) {
+    faults.push(
+      "PARLEY_GRPC_ADDRESS is beyond loopback: set PARLEY_KEYS_FILE to ask for keys, or " +
+        "PARLEY_INSECURE=true where everybody who reaches it may call",
+    );
+  }
+  return faults;
+}
+
+/** True for addresses that only this machine reaches. */
+export function isLoopback(hostAndPort: string): boolean {
   const host = hostAndPort.slice(0, hostAndPort.lastIndexOf(":"));
   return host === "localhost" || host === "[::1]" || /^127\.\d+\.\d+\.\d+$/.test(host);
 }

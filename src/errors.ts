@@ -68,14 +68,14 @@ export class ParleyError extends Error {
   constructor(
     reason: Reason,
     message: string,
-    options: { cause?: unknown; violations?: Violation[] } = {},
+    options: { cause?: unknown; violations?: Violation[]; retryMs?: number } = {},
   ) {
     super(message, { cause: options.cause });
     this.name = "ParleyError";
     this.code = CODE_OF[reason];
     this.reason = reason;
     this.violations = options.violations ?? [];
-    this.retryMs = RETRY_MS[reason];
+    this.retryMs = options.retryMs ?? RETRY_MS[reason];
   }
 }
 

@@ -14,8 +14,11 @@ import {
   type CreateChatResponse,
   CreateMessageRequest,
   type CreateMessageResponse,
+  ErrorInfo,
   MessageServiceClient,
+  Status,
 } from "./client.ts";
+import type { Connection } from "./connect.ts";
 
 /** One line of the file. Chats get new numbers, in the order in which they first appear. */
 const lineSchema = z.object(
@@ -32,11 +35,16 @@ type Line = z.infer<typeof lineSchema>;
 /** Lines that are read ahead of the ones in work, so that memory stays bounded. */
 const LINES_IN_WORK_MAX = 512;
 const TRIES_MAX = 10;
+/** How long one call waits where the server bounds its application's, looking so often. */
+const RATE_WAIT_MAX_MS = 10 * 60_000;
+const RATE_PAUSE_MS = 200;
 
 export interface ImportOptions {
   file: string;
   /** `host:port` of the server. */
   target: string;
+  /** How to reach it; in the clear and without a key unless told otherwise. */
+  connection?: Connection;
   /** The application to fill; without one, a new application is created. */
   applicationToken?: string | undefined;
   applicationName: string;
@@ -57,7 +65,7 @@ export interface ImportResult {
  * be read or is refused is reported with its number, and the rest goes on.
  */
 export async function importFile(options: ImportOptions): Promise<ImportResult> {
-  const clients = openClients(options.target);
+  const clients = openClients(options);
   const bar = new SingleBar({
     format: "{bar} {percentage}% | {messages} messages, {rate}/s, {left} left",
     stream: options.output,
@@ -89,12 +97,13 @@ export async function importFile(options: ImportOptions): Promise<ImportResult> 
 
 type Clients = ReturnType<typeof openClients>;
 
-function openClients(target: string) {
-  const insecure = credentials.createInsecure();
+function openClients({ target, connection }: ImportOptions) {
+  const channel = connection?.credentials ?? credentials.createInsecure();
+  const options = connection?.options;
   return {
-    applications: new ApplicationServiceClient(target, insecure),
-    chats: new ChatServiceClient(target, insecure),
-    messages: new MessageServiceClient(target, insecure),
+    applications: new ApplicationServiceClient(target, channel, options),
+    chats: new ChatServiceClient(target, channel, options),
+    messages: new MessageServiceClient(target, channel, options),
   };
 }
 
@@ -241,11 +250,15 @@ function faultsOf(error: z.ZodError): string {
     .join("; ");
 }
 
-/** Tries again where the server asks for it; the request id of the call keeps it from doubling. */
+/**
+ * Tries again where the server asks for it; the request id of the call keeps it from doubling. A
+ * server that bounds the calls is not failing, so waiting for it uses up time, not tries.
+ */
 async function retried<T>(
   call: (done: (error: ServiceError | null, answer: T) => void) => void,
 ): Promise<T> {
-  for (let tries = 1; ; tries++) {
+  const startMs = Date.now();
+  for (let tries = 1; ; ) {
     try {
       return await new Promise<T>((resolve, reject) => {
         call((error, answer) => (error === null ? resolve(answer) : reject(error)));
@@ -253,8 +266,22 @@ async function retried<T>(
     } catch (error) {
       const { code } = error as ServiceError;
       const again = code === status.UNAVAILABLE || code === status.RESOURCE_EXHAUSTED;
-      if (!again || tries === TRIES_MAX) throw error;
-      await sleep(200 * tries);
+      const limited = isRateLimited(error as ServiceError);
+      const over = limited ? Date.now() - startMs > RATE_WAIT_MAX_MS : tries === TRIES_MAX;
+      if (!again || over) throw error;
+      // Spread out, since what waits for the same bucket is told the same time.
+      if (limited) await sleep(RATE_PAUSE_MS * (1 + Math.random()));
+      else await sleep(200 * tries++);
     }
   }
+}
+
+function isRateLimited({ metadata }: ServiceError): boolean {
+  const [bytes] = metadata?.get("grpc-status-details-bin") ?? [];
+  if (!Buffer.isBuffer(bytes)) return false;
+  return Status.decode(bytes).details.some(
+    ({ typeUrl, value }) =>
+      typeUrl.endsWith("/google.rpc.ErrorInfo") &&
+      ErrorInfo.decode(value).reason === "RATE_LIMITED",
+  );
 }

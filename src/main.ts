@@ -1,18 +1,19 @@
-import { credentials, Metadata } from "@grpc/grpc-js";
-import cliProgress from "cli-progress";
-import { Command } from "commander";
+import { Metadata } from "@grpc/grpc-js";
+import { Command, InvalidArgumentError } from "commander";
+
 import { HealthCheckRequest, HealthClient } from "../gen/grpc/health/v1/health.ts";
-import { type Config, ConfigError, readEnv, toConfig } from "./config.ts";
+import { type Config, ConfigError, isLoopback, readEnv, toConfig } from "./config.ts";
+import { connectionOf, healthConnectionOf } from "./connect.ts";
 import { importFile } from "./import.ts";
+import { addKey, createKey, listKeys, revokeKey } from "./keys.ts";
 import { type Logger, openLog } from "./log.ts";
-import { askRunningServer } from "./operate/door.ts";
-import { type Operation, type Output, runOperation } from "./operate/operation.ts";
-import { operations } from "./operate/operations.ts";
+import { addOperations } from "./operator.ts";
 import { runUntilSignal } from "./process.ts";
 import { migrateStack } from "./stacks/open.ts";
 import { openSystem, type Part } from "./system.ts";
 
 const HEALTH_TIMEOUT_MS = 2_000;
+const EXPIRE_DAYS_MAX = 36_500;
 
 const program = new Command("parley").description("A chat backend over gRPC.");
 
@@ -23,28 +24,29 @@ const parts: [string, Part[], string][] = [
   ["scheduler", ["scheduler"], "the clock of the chores"],
 ];
 for (const [name, which, description] of parts) {
-  program
-    .command(name)
-    .description(`run ${description}`)
-    .action(() => serve(name, which));
+  const command = program.command(name).description(`run ${description}`);
+  if (which.includes("api")) {
+    command.option("--insecure", "listen beyond loopback without keys, as PARLEY_INSECURE=true");
+  }
+  command.action(({ insecure }: { insecure?: true }) => serve(name, which, insecure === true));
 }
 
 program
   .command("migrate")
   .description("bring the database up to date")
   .action(() =>
-    once("migrate", async (config, log) => {
+    once("migrate", readEnv(), async (config, log) => {
       const done = await migrateStack(config);
       log.info({ migrations: done }, done.length > 0 ? "migrated" : "nothing to migrate");
     }),
   );
 
-for (const one of operations) addOperation(one);
+addOperations(program, (name, run) => once(name, readEnv(), run));
 
 program
   .command("health")
   .description("ask the API whether it serves; exit code 0 where it does")
-  .action(() => once("health", (config) => checkHealth(config.PARLEY_GRPC_ADDRESS)));
+  .action(() => once("health", readEnv(), checkHealth));
 
 program
   .command("import")
@@ -54,10 +56,14 @@ program
   .option("--application <token>", "the application to fill; without it, a new one is created")
   .option("--name <name>", "the name of a new application", "import")
   .action((options: { file: string; target?: string; application?: string; name: string }) =>
-    once("import", async (config) => {
+    once("import", readEnv(), async (config, log) => {
+      const target = options.target ?? config.PARLEY_GRPC_ADDRESS;
+      const clear = config.PARLEY_CLIENT_KEY !== "" && config.PARLEY_CLIENT_CA_FILE === "";
+      if (clear && !isLoopback(target)) log.warn({ target }, "the key is sent in the clear");
       const result = await importFile({
         file: options.file,
-        target: options.target ?? config.PARLEY_GRPC_ADDRESS,
+        target,
+        connection: connectionOf(config),
         applicationToken: options.application,
         applicationName: options.name,
         output: process.stderr,
@@ -67,9 +73,68 @@ program
     }),
   );
 
+const keys = program.command("keys").description("the keys that calls need");
+
+keys
+  .command("create")
+  .description("make a key; it is shown this once, and only its hash is kept")
+  .option("--file <path>", "the file of keys to add it to; without it, its entry is printed")
+  .option("--read-only", "it may read, not write", false)
+  .option("--application <token>", "bind it to this application (repeatable)", gather, [])
+  .option("--expire-days <days>", "it expires after so many days", days)
+  .option("--comment <text>", "what it is for")
+  .action((options: CreateOptions) =>
+    attempt("keys create", async () => {
+      const { file, application: applications, ...wish } = options;
+      const { expireDays, comment } = options;
+      const { key, entry } = createKey({ ...wish, applications, expireDays, comment }, Date.now());
+      if (file !== undefined) await addKey(file, entry);
+      process.stdout.write(`${key}\n`);
+      if (file === undefined) process.stdout.write(`${JSON.stringify(entry)}\n`);
+      else process.stderr.write(`Key ${entry.id} is in ${file}; it is shown only now.\n`);
+    }),
+  );
+
+keys
+  .command("list")
+  .description("say what a file's keys may do")
+  .requiredOption("--file <path>", "the file of keys")
+  .action(({ file }: { file: string }) =>
+    attempt("keys list", async () => void process.stdout.write(await listKeys(file))),
+  );
+
+keys
+  .command("revoke")
+  .description("take a key out of a file; running servers refuse it within a second or two")
+  .argument("<id>", "its id, the part of a key between the underlines")
+  .requiredOption("--file <path>", "the file of keys")
+  .action((id: string, { file }: { file: string }) =>
+    attempt("keys revoke", () => revokeKey(file, id)),
+  );
+
+interface CreateOptions {
+  file?: string;
+  readOnly: boolean;
+  application: string[];
+  expireDays?: number;
+  comment?: string;
+}
+
+function gather(value: string, before: string[]): string[] {
+  return [...before, value];
+}
+
+function days(text: string): number {
+  const value = Number(text);
+  if (Number.isInteger(value) && value >= 1 && value <= EXPIRE_DAYS_MAX) return value;
+  throw new InvalidArgumentError(`It must be a whole number from 1 to ${EXPIRE_DAYS_MAX}.`);
+}
+
 /** Runs parts on the configured stack until a signal. */
-function serve(name: string, which: Part[]): Promise<void> {
-  return once(name, async (config, log) => {
+function serve(name: string, which: Part[], insecure: boolean): Promise<void> {
+  const env = insecure ? { ...readEnv(), PARLEY_INSECURE: "true" } : readEnv();
+  return once(name, env, async (config, log) => {
+    if (which.includes("api")) warnOfTheDoor(config, log);
     const { processes, api, stack } = await openSystem(config, which, log);
     const announce = async () => {
       if (api !== undefined) greet(config, api.port);
@@ -83,91 +148,41 @@ function serve(name: string, which: Part[]): Promise<void> {
   });
 }
 
-/** Makes a command of an operation; the first word of two is a group. */
-function addOperation(one: Operation): void {
-  const words = one.name.split(" ");
-  const last = words.pop()!;
-  let group = program;
-  for (const word of words) {
-    const present = group.commands.find((command) => command.name() === word);
-    group = present ?? group.command(word).description(`${word}: see its commands`);
+/** Says loudly what a server lets happen that its operator may not have meant. */
+function warnOfTheDoor(config: Config, log: Logger): void {
+  const address = config.PARLEY_GRPC_ADDRESS;
+  if (isLoopback(address)) return;
+  if (config.PARLEY_KEYS_FILE === "") {
+    log.warn(
+      { address },
+      "INSECURE: no keys are asked for, so whoever gets a connection may do everything",
+    );
   }
-  const command = group.command(last).description(one.description);
-  for (const { flags, description } of one.arguments ?? []) command.argument(flags, description);
-  for (const option of one.options ?? []) {
-    command.option(option.flags, option.description, option.default);
+  if (config.PARLEY_TLS_CERT_FILE === "") {
+    log.warn(
+      { address },
+      "INSECURE: without TLS, keys and messages cross the network in the clear",
+    );
   }
-  command.action(() => {
-    const typed: Record<string, unknown> = { ...command.opts() };
-    command.registeredArguments.forEach((argument, at) => {
-      typed[argument.name()] = command.processedArgs[at];
-    });
-    return once(one.name, (config, log) => operate(one, typed, config, log));
-  });
-}
-
-/** Runs an operation: in the server that has the embedded stack's folder, or else here. */
-async function operate(
-  one: Operation,
-  typed: Record<string, unknown>,
-  config: Config,
-  log: Logger,
-): Promise<void> {
-  const { output, end } = openOutput();
-  try {
-    if (config.PARLEY_STACK === "embedded") {
-      const asked = { name: one.name, typed };
-      if (await askRunningServer(config.PARLEY_DATA_DIR, asked, output)) return;
-    }
-    const { stack, core } = await openSystem(config, [], log);
-    const stop = new AbortController();
-    process.once("SIGINT", () => stop.abort());
-    try {
-      await runOperation(one, typed, { stack, core, config, signal: stop.signal }, output);
-    } finally {
-      await stack.stop();
-    }
-  } finally {
-    end();
-  }
-}
-
-/** Lines on the standard output, progress as a bar on the other one. */
-function openOutput(): { output: Output; end(): void } {
-  const bar = new cliProgress.SingleBar(
-    { stream: process.stderr, clearOnComplete: true },
-    cliProgress.Presets.legacy,
-  );
-  let begun = false;
-  const output: Output = {
-    line: (text) => process.stdout.write(`${text}\n`),
-    progress: (done, total) => {
-      if (!begun) bar.start(total, done);
-      begun = true;
-      bar.setTotal(total);
-      bar.update(done);
-    },
-    failed: () => {
-      process.exitCode = 1;
-    },
-  };
-  return { output, end: () => bar.stop() };
 }
 
 /** What a person who has just started the server wants to know. */
 function greet(config: Config, port: number): void {
   const address = config.PARLEY_GRPC_ADDRESS.replace(/:\d+$/, `:${port}`);
   const place = config.PARLEY_STACK === "embedded" ? `, data in ${config.PARLEY_DATA_DIR}` : "";
+  const tls = config.PARLEY_TLS_CERT_FILE === "" ? "-plaintext" : "-cacert ca.crt";
+  const key = config.PARLEY_KEYS_FILE === "" ? "" : `-H "authorization: Bearer $KEY" `;
   process.stdout.write(
     `Parley serves gRPC on ${address} (${config.PARLEY_STACK} stack${place}). Try:\n` +
-      `  grpcurl -plaintext -d '{"application":{"name":"test name"}}' ${address} ` +
+      `  grpcurl ${tls} ${key}-d '{"application":{"name":"test name"}}' ${address} ` +
       `parley.v1.ApplicationService/CreateApplication\n`,
   );
 }
 
-async function checkHealth(address: string): Promise<void> {
-  const target = address.replace(/^0\.0\.0\.0:/, "127.0.0.1:");
-  const client = new HealthClient(target, credentials.createInsecure());
+async function checkHealth(config: Config): Promise<void> {
+  const target = config.PARLEY_GRPC_ADDRESS.replace(/^0\.0\.0\.0:/, "127.0.0.1:");
+  const { credentials, options } = healthConnectionOf(config);
+  const client = new HealthClient(target, credentials, options);
   const deadline = Date.now() + HEALTH_TIMEOUT_MS;
   try {
     const status = await new Promise<number>((resolve, reject) => {
@@ -189,20 +204,30 @@ function reasonOf(error: unknown): string {
   return `${error.message}${cause}`.replace(/ ?Resolution note: ?$/, "");
 }
 
-/** Reads the settings, runs one command, and says in one line why it failed. */
-async function once(
+/** Reads the settings and runs one command. */
+function once(
   name: string,
+  env: NodeJS.ProcessEnv,
   run: (config: Config, log: Logger) => Promise<void>,
 ): Promise<void> {
-  try {
-    const config = toConfig(readEnv());
-    const to = parts.some(([part]) => part === name) ? "stdout" : "stderr";
+  return attempt(name, async () => {
+    const config = toConfig(env);
+    // The log is all that these have to say; the others print what they were asked for.
+    const logs = [...parts.map(([part]) => part), "migrate"];
+    const to = logs.includes(name) ? "stdout" : "stderr";
     const { log, flush } = openLog({ level: config.PARLEY_LOG_LEVEL, process: name, to });
     try {
       await run(config, log);
     } finally {
       flush();
     }
+  });
+}
+
+/** Runs one command, and says in one line why it failed. */
+async function attempt(name: string, run: () => Promise<void>): Promise<void> {
+  try {
+    await run();
   } catch (error) {
     const why = reasonOf(error);
     const hint = error instanceof ConfigError ? "settings are wrong:\n" : "";

@@ -1,6 +1,8 @@
 import { randomUUID } from "node:crypto";
+
 import { setTimeout as sleep } from "node:timers/promises";
-import { Api } from "./api/server.ts";
+import { Api, type ApiOptions } from "./api/server.ts";
+
 import type { Config } from "./config.ts";
 import type { Core } from "./core/core.ts";
 import { SETTLE_MS } from "./core/limits.ts";
@@ -55,8 +57,7 @@ export async function openSystem(config: Config, which: Part[], log: Logger): Pr
   }
   let api: Api | undefined;
   if (which.includes("api")) {
-    const address = config.PARLEY_GRPC_ADDRESS;
-    api = new Api({ core, log }, { address, graceMs });
+    api = new Api({ core, log }, { graceMs, ...doorOf(config) });
     processes.push(api);
   }
   if (stack.name === "embedded" && which.length > 0) {
@@ -65,4 +66,21 @@ export async function openSystem(config: Config, which: Part[], log: Logger): Pr
   const heartbeat = config.PARLEY_HEARTBEAT_FILE;
   if (heartbeat !== "") processes.push(new Heartbeat(heartbeat));
   return { stack, core, processes, api };
+}
+
+/** Where the API listens and who gets in. */
+function doorOf(config: Config): Omit<ApiOptions, "graceMs"> {
+  const callsPerSecond = config.PARLEY_RATE_LIMIT;
+  const burst = config.PARLEY_RATE_BURST || callsPerSecond;
+  const clientCaFile = config.PARLEY_TLS_CLIENT_CA_FILE || undefined;
+  const certFile = config.PARLEY_TLS_CERT_FILE;
+  const keyFile = config.PARLEY_TLS_KEY_FILE;
+  return {
+    address: config.PARLEY_GRPC_ADDRESS,
+    tls: certFile === "" ? undefined : { certFile, keyFile, clientCaFile },
+    keysFile: config.PARLEY_KEYS_FILE || undefined,
+    health: config.PARLEY_HEALTH,
+    reflection: config.PARLEY_REFLECTION,
+    rate: callsPerSecond === 0 ? undefined : { callsPerSecond, burst },
+  };
 }

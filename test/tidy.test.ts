@@ -37,7 +37,7 @@ const MAY_IMPORT: Record<string, { rooms: string[]; packages: string[] }> = {
   "src/core": { rooms: ["gen", "src/errors.ts"], packages: [] },
   "src/api": {
     rooms: ["gen", "src/core", "src/errors.ts", "src/log.ts", "src/process.ts"],
-    packages: ["@grpc/grpc-js", "@bufbuild/protobuf", "grpc-health-check", "zod"],
+    packages: ["@grpc/grpc-js", "@bufbuild/protobuf", "grpc-health-check", "lru-cache", "zod"],
   },
   "src/worker": {
     rooms: ["gen", "src/core", "src/errors.ts", "src/log.ts", "src/process.ts"],

@@ -13,10 +13,12 @@ import { createChat, deleteChat, getChat, listChats } from "../core/chats.ts";
 import type { Call, Core } from "../core/core.ts";
 import { createMessage, getMessage, listMessages } from "../core/messages.ts";
 import { searchMessages } from "../core/search.ts";
+import { type Access, read, write } from "./access.ts";
 import { rules } from "./rules.ts";
 
-/** One RPC with its rules and the function of the core that it leads to. */
+/** One RPC: who may call it, its rules, and the function of the core that it leads to. */
 export interface Route<Request, Response> {
+  access: Access<Request>;
   rule: z.ZodType;
   run(core: Core, request: Request, call: Call): Promise<Response>;
 }
@@ -32,25 +34,29 @@ type Routes<Service> = {
 };
 
 const applications: Routes<typeof ApplicationServiceService> = {
-  createApplication: { rule: rules.createApplication, run: createApplication },
-  getApplication: { rule: rules.getApplication, run: getApplication },
-  listApplications: { rule: rules.listApplications, run: listApplications },
-  updateApplication: { rule: rules.updateApplication, run: updateApplication },
-  deleteApplication: { rule: rules.deleteApplication, run: deleteApplication },
+  createApplication: { access: write.all, rule: rules.createApplication, run: createApplication },
+  getApplication: { access: read.one, rule: rules.getApplication, run: getApplication },
+  listApplications: { access: read.all, rule: rules.listApplications, run: listApplications },
+  updateApplication: {
+    access: write.at(({ application }) => application?.token),
+    rule: rules.updateApplication,
+    run: updateApplication,
+  },
+  deleteApplication: { access: write.one, rule: rules.deleteApplication, run: deleteApplication },
 };
 
 const chats: Routes<typeof ChatServiceService> = {
-  createChat: { rule: rules.createChat, run: createChat },
-  getChat: { rule: rules.getChat, run: getChat },
-  listChats: { rule: rules.listChats, run: listChats },
-  deleteChat: { rule: rules.deleteChat, run: deleteChat },
+  createChat: { access: write.one, rule: rules.createChat, run: createChat },
+  getChat: { access: read.one, rule: rules.getChat, run: getChat },
+  listChats: { access: read.one, rule: rules.listChats, run: listChats },
+  deleteChat: { access: write.one, rule: rules.deleteChat, run: deleteChat },
 };
 
 const messages: Routes<typeof MessageServiceService> = {
-  createMessage: { rule: rules.createMessage, run: createMessage },
-  getMessage: { rule: rules.getMessage, run: getMessage },
-  listMessages: { rule: rules.listMessages, run: listMessages },
-  searchMessages: { rule: rules.searchMessages, run: searchMessages },
+  createMessage: { access: write.one, rule: rules.createMessage, run: createMessage },
+  getMessage: { access: read.one, rule: rules.getMessage, run: getMessage },
+  listMessages: { access: read.one, rule: rules.listMessages, run: listMessages },
+  searchMessages: { access: read.one, rule: rules.searchMessages, run: searchMessages },
 };
 
 /** Every service that is served, with the routes of its RPCs. */

@@ -1,3 +1,4 @@
+import type { SecureContextOptions } from "node:tls";
 import {
   logVerbosity,
   Server,
@@ -12,9 +13,12 @@ import type { Logger } from "../log.ts";
 import type { Process } from "../process.ts";
 import { registry } from "./contract.ts";
 import { decoderOf, refuseInvalidUtf8 } from "./decoding.ts";
+import { Door, type DoorOptions } from "./door.ts";
 import { addReflection } from "./reflection.ts";
 import { type Route, services } from "./routes.ts";
-import { unary } from "./unary.ts";
+import { filesOf, TlsCredentials, type TlsFiles, toContext } from "./tls.ts";
+import { type Encoded, unary } from "./unary.ts";
+import { Watched } from "./watched.ts";
 
 /** What a message may weigh: 1,000 messages come in pages below it, see PAGE_BYTES_MAX. */
 const MESSAGE_BYTES_MAX = 4 * 1024 * 1024;
@@ -22,11 +26,16 @@ const MESSAGE_BYTES_MAX = 4 * 1024 * 1024;
 const STREAMS_MAX = 1_000;
 const KEEPALIVE_MS = 30_000;
 
-export interface ApiOptions {
+export interface ApiOptions extends DoorOptions {
   /** `host:port`; port 0 takes a free one. */
   address: string;
   /** How long calls in work may take to end when the server stops. */
   graceMs: number;
+  /** Undefined for connections that are not encrypted. */
+  tls: TlsFiles | undefined;
+  /** Whether grpc.health.v1 and reflection are served. Neither asks for a key. */
+  health: boolean;
+  reflection: boolean;
 }
 
 /** The gRPC server, as a process that can be started and stopped. */
@@ -35,6 +44,8 @@ export class Api implements Process {
   private readonly options: ApiOptions;
   private readonly server: Server;
   private readonly health: HealthImplementation;
+  private readonly door: Door;
+  private certificates: Watched<SecureContextOptions> | undefined;
   private witness: NodeJS.Timeout | undefined;
   /** The port that it listens on, known once it is started. */
   port = 0;
@@ -42,6 +53,7 @@ export class Api implements Process {
   constructor(parts: { core: Core; log: Logger }, options: ApiOptions) {
     this.parts = parts;
     this.options = options;
+    this.door = new Door(options, parts.log);
     refuseInvalidUtf8();
     // What it would print stands in the errors that it throws, and is no line of our log.
     setLogVerbosity(logVerbosity.NONE);
@@ -56,14 +68,19 @@ export class Api implements Process {
     this.health = new HealthImplementation(
       Object.fromEntries(["", ...names].map((name) => [name, "NOT_SERVING"])),
     );
-    this.health.addToServer(this.server);
-    addReflection(this.server, [...names, "grpc.health.v1.Health"]);
+    if (options.health) {
+      this.health.addToServer(this.server);
+      names.push("grpc.health.v1.Health");
+    }
+    if (options.reflection) addReflection(this.server, names);
   }
 
   async start(): Promise<void> {
     const { address } = this.options;
+    await this.door.start();
+    const credentials = await this.openCredentials();
     this.port = await new Promise<number>((resolve, reject) => {
-      this.server.bindAsync(address, ServerCredentials.createInsecure(), (error, port) =>
+      this.server.bindAsync(address, credentials, (error, port) =>
         error === null
           ? resolve(port)
           : reject(new Error(`PARLEY_GRPC_ADDRESS: cannot listen on ${address}: ${error.message}`)),
@@ -84,6 +101,8 @@ export class Api implements Process {
   /** Says NOT_SERVING, lets the calls in work end, and cuts what is left after the grace time. */
   async stop(): Promise<void> {
     clearInterval(this.witness);
+    this.door.stop();
+    this.certificates?.stop();
     this.setHealth("NOT_SERVING");
     await new Promise<void>((resolve) => {
       const cut = setTimeout(() => this.server.forceShutdown(), this.options.graceMs);
@@ -95,6 +114,24 @@ export class Api implements Process {
     await this.parts.core.numbering.witness().catch(() => {});
   }
 
+  /** Certificates are read again when their files change. */
+  private async openCredentials(): Promise<ServerCredentials> {
+    const { tls } = this.options;
+    if (tls === undefined) return ServerCredentials.createInsecure();
+    let credentials: TlsCredentials | undefined;
+    this.certificates = new Watched({
+      files: filesOf(tls),
+      parse: toContext,
+      use: (context) => {
+        if (credentials === undefined) credentials = new TlsCredentials(context);
+        else credentials.replace(context);
+      },
+      log: this.parts.log,
+    });
+    await this.certificates.start();
+    return credentials!;
+  }
+
   private setHealth(status: "SERVING" | "NOT_SERVING"): void {
     for (const name of ["", ...services.map((one) => one.name)])
       this.health.setStatus(name, status);
@@ -103,12 +140,13 @@ export class Api implements Process {
   private addService({ name, service, routes }: (typeof services)[number]): void {
     const definition: Record<string, unknown> = {};
     const handlers: Record<string, ReturnType<typeof unary>> = {};
+    const parts = { ...this.parts, door: this.door };
     for (const [rpc, method] of Object.entries(service)) {
       const input = registry.getService(name)!.method[rpc]!.input.typeName;
-      const requestDeserialize = decoderOf(input, method.requestDeserialize);
-      definition[rpc] = { ...method, requestDeserialize };
+      const decode = decoderOf<unknown>(input, method.requestDeserialize);
+      definition[rpc] = { ...method, requestDeserialize: (bytes: Encoded) => bytes };
       const route = routes[rpc as keyof typeof routes] as Route<unknown, unknown>;
-      handlers[rpc] = unary(method.path.slice(1), route, this.parts);
+      handlers[rpc] = unary({ name: method.path.slice(1), route, decode }, parts);
     }
     this.server.addService(definition as ServiceDefinition, handlers);
   }

@@ -1,32 +1,47 @@
 import { randomUUID } from "node:crypto";
 import { Metadata, type ServerUnaryCall, type sendUnaryData } from "@grpc/grpc-js";
-import type { Call, Core } from "../core/core.ts";
+import type { Core } from "../core/core.ts";
 import { DEADLINE_DEFAULT_MS, DEADLINE_MAX_MS } from "../core/limits.ts";
 import { ParleyError } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import { Undecodable } from "./decoding.ts";
+import type { Door } from "./door.ts";
 import type { Route } from "./routes.ts";
 import { check } from "./rules.ts";
 import { toStatus } from "./status.ts";
 
+export interface UnaryParts {
+  core: Core;
+  log: Logger;
+  door: Door;
+}
+
+/** A request as it came: it is decoded only after its caller was let in. */
+export type Encoded = Buffer;
+
+/** One RPC as the wrapper needs it. */
+export interface Rpc<Request, Response> {
+  name: string;
+  route: Route<Request, Response>;
+  decode(bytes: Encoded): Request | Undecodable;
+}
+
 /**
- * The one wrapper of every unary call: deadline, call id, rules, status and log line. An async
- * handler that throws would hang its call, so nothing leaves here but by the callback.
+ * The one wrapper of every unary call: deadline, call id, door, rules, status and log line. An
+ * async handler that throws would hang its call, so nothing leaves here but by the callback.
  */
 export function unary<Request, Response>(
-  name: string,
-  route: Route<Request, Response>,
-  parts: { core: Core; log: Logger },
+  { name, route, decode }: Rpc<Request, Response>,
+  parts: UnaryParts,
 ) {
-  return (
-    call: ServerUnaryCall<Request | Undecodable, Response>,
-    callback: sendUnaryData<Response>,
-  ): void => {
+  const { access } = route;
+  return (call: ServerUnaryCall<Encoded, Response>, callback: sendUnaryData<Response>): void => {
     const startMs = Date.now();
     const callId = randomUUID();
     const stop = new AbortController();
     const deadlineMs = deadlineOf(call.getDeadline(), startMs);
     let answered = false;
+    let key: string | undefined;
 
     const answer = (error: unknown, response?: Response): void => {
       if (answered) return;
@@ -40,28 +55,39 @@ export function unary<Request, Response>(
         callback(toStatus(error, callId));
         stop.abort();
       }
-      logCall(parts.log, { call: name, callId, ms: Date.now() - startMs, error });
+      logCall(parts.log, { call: name, callId, key, ms: Date.now() - startMs, error });
     };
     const overdue = () => answer(new ParleyError("DEADLINE_EXCEEDED", "the call took too long"));
     const timer = setTimeout(overdue, Math.max(1, deadlineMs - startMs));
     call.on("cancelled", () => {
       clearTimeout(timer);
       // Nobody is left to answer, and what the handler stops with is no fault of ours.
-      if (!answered) parts.log.info({ call: name, callId, code: "CANCELLED" }, "call");
+      if (!answered) parts.log.info({ call: name, callId, key, code: "CANCELLED" }, "call");
       answered = true;
       stop.abort();
     });
-    handle(call.request, { nowMs: startMs, deadlineMs, signal: stop.signal }).then(
+    const run = async (): Promise<Response> => {
+      const caller = parts.door.identify(call.metadata, access, startMs);
+      key = caller?.id;
+      const request = decode(call.request);
+      const readable = !(request instanceof Undecodable);
+      const applicationToken = readable ? access.applicationOf?.(request) : undefined;
+      parts.door.admit(caller, applicationToken);
+      if (!readable) throw request.error;
+      check(route.rule, request);
+      const response = await route.run(parts.core, request, {
+        nowMs: startMs,
+        deadlineMs,
+        signal: stop.signal,
+      });
+      parts.door.prove(applicationToken);
+      return response;
+    };
+    run().then(
       (response) => answer(undefined, response),
       (error: unknown) => answer(error ?? new Error("rejected with nothing")),
     );
   };
-
-  async function handle(request: Request | Undecodable, call: Call): Promise<Response> {
-    if (request instanceof Undecodable) throw request.error;
-    check(route.rule, request);
-    return route.run(parts.core, request, call);
-  }
 }
 
 /** A call always has a deadline: its caller's within our bound, or else our own. */
@@ -71,10 +97,13 @@ function deadlineOf(deadline: Date | number, nowMs: number): number {
   return Math.min(asked, nowMs + DEADLINE_MAX_MS);
 }
 
-/** One line a call. It never has a body, an author, a name or a key. */
+/** One line a call. It never has a body, an author, a name or a key, but for the key's id. */
 function logCall(
   log: Logger,
-  { error, ...line }: { call: string; callId: string; ms: number; error: unknown },
+  {
+    error,
+    ...line
+  }: { call: string; callId: string; key: string | undefined; ms: number; error: unknown },
 ): void {
   if (error === undefined) log.info({ ...line, code: "OK" }, "call");
   else if (!(error instanceof ParleyError)) {

@@ -24,7 +24,23 @@ describe("settings", () => {
     [{ PARLEY_BACKLOG_MAX: "many" }, /must be a whole number from 1 to 100000000/],
     [{ PARLEY_SYNC_CRON: "banana" }, /PARLEY_SYNC_CRON must be a cron line/],
     [{ PARLEY_STACKS: "embedded" }, /PARLEY_STACKS is no setting/],
-    [{ PARLEY_GRPC_ADDRESS: "0.0.0.0:50051" }, /beyond loopback/],
+    [{ PARLEY_GRPC_ADDRESS: "0.0.0.0:50051" }, /beyond loopback: set PARLEY_KEYS_FILE/],
+    [{ PARLEY_GRPC_ADDRESS: "[::]:50051" }, /beyond loopback/],
+    [{ PARLEY_GRPC_ADDRESS: "localhost.example.com:50051" }, /beyond loopback/],
+    [
+      {
+        PARLEY_GRPC_ADDRESS: "0.0.0.0:50051",
+        PARLEY_TLS_CERT_FILE: "a",
+        PARLEY_TLS_KEY_FILE: "b",
+        PARLEY_TLS_CLIENT_CA_FILE: "c",
+      },
+      /beyond loopback/,
+    ],
+    [{ PARLEY_TLS_CERT_FILE: "a" }, /so PARLEY_TLS_KEY_FILE must be set, too/],
+    [{ PARLEY_TLS_KEY_FILE: "a" }, /so PARLEY_TLS_CERT_FILE must be set, too/],
+    [{ PARLEY_TLS_CLIENT_CA_FILE: "a" }, /so PARLEY_TLS_CERT_FILE must be set, too/],
+    [{ PARLEY_HEALTH: "yes" }, /PARLEY_HEALTH/],
+    [{ PARLEY_RATE_LIMIT: "-1" }, /PARLEY_RATE_LIMIT must be a whole number from 0 to 1000000/],
   ];
   for (const [env, message] of wrong) {
     it(`refuse ${JSON.stringify(env)}`, () => {
@@ -40,9 +56,18 @@ describe("settings", () => {
       .that.does.not.contain("secret");
   });
 
-  it("let the server listen beyond loopback where that is said", () => {
-    const env = { PARLEY_GRPC_ADDRESS: "0.0.0.0:50051", PARLEY_INSECURE: "true" };
-    expect(toConfig(env).PARLEY_GRPC_ADDRESS).to.equal("0.0.0.0:50051");
+  it("let the server listen beyond loopback where that is said, or keys are asked for", () => {
+    const PARLEY_GRPC_ADDRESS = "0.0.0.0:50051";
+    for (const env of [{ PARLEY_INSECURE: "true" }, { PARLEY_KEYS_FILE: "keys.json" }]) {
+      expect(toConfig({ PARLEY_GRPC_ADDRESS, ...env })).to.include({ PARLEY_GRPC_ADDRESS });
+    }
+  });
+
+  it("let the server listen on loopback, whatever its name", () => {
+    for (const host of ["127.0.0.1", "127.8.9.10", "localhost", "[::1]"]) {
+      const PARLEY_GRPC_ADDRESS = `${host}:50051`;
+      expect(toConfig({ PARLEY_GRPC_ADDRESS })).to.include({ PARLEY_GRPC_ADDRESS });
+    }
   });
 });
 

@@ -20,6 +20,7 @@ import {
   UpdateApplicationRequest,
 } from "../../src/client.ts";
 import { type Config, toConfig } from "../../src/config.ts";
+import type { Connection } from "../../src/connect.ts";
 import { type Logger, openLog } from "../../src/log.ts";
 import { migrateStack } from "../../src/stacks/open.ts";
 import { openSystem, type Part, type System } from "../../src/system.ts";
@@ -72,16 +73,27 @@ export async function start(
   place: Place,
   which: Part[] = ["api", "worker"],
   env: Record<string, string> = {},
+  { log = testLog, connection }: { log?: Logger; connection?: Connection } = {},
 ): Promise<Running> {
   const config = toConfig({ ...place.env, ...env });
-  const system = await openSystem(config, which, testLog);
-  for (const one of system.processes) await one.start();
+  const system = await openSystem(config, which, log);
+  const started: typeof system.processes = [];
+  const stopAll = async () => {
+    for (const one of started.reverse()) await one.stop();
+    await system.stack.stop();
+  };
+  for (const one of system.processes) {
+    started.push(one);
+    await one.start().catch(async (error) => {
+      await stopAll();
+      throw error;
+    });
+  }
   const target = `127.0.0.1:${system.api?.port ?? 0}`;
-  const clients = openClients(target);
+  const clients = openClients(target, connection);
   const stop = async () => {
     clients.close();
-    for (const one of [...system.processes].reverse()) await one.stop();
-    await system.stack.stop();
+    await stopAll();
   };
   return { place, config, system, target, clients, stop };
 }
@@ -99,11 +111,13 @@ export type Clients = ReturnType<typeof openClients>;
 /** They look for a server that went away more often than clients do by themselves. */
 const PROMPT = { "grpc.initial_reconnect_backoff_ms": 50, "grpc.max_reconnect_backoff_ms": 200 };
 
-export function openClients(target: string) {
-  const insecure = credentials.createInsecure();
-  const applications = new ApplicationServiceClient(target, insecure, PROMPT);
-  const chats = new ChatServiceClient(target, insecure, PROMPT);
-  const messages = new MessageServiceClient(target, insecure, PROMPT);
+/** In the clear and without a key, unless told otherwise. */
+export function openClients(target: string, connection?: Connection) {
+  const channel = connection?.credentials ?? credentials.createInsecure();
+  const options = { ...PROMPT, ...connection?.options };
+  const applications = new ApplicationServiceClient(target, channel, options);
+  const chats = new ChatServiceClient(target, channel, options);
+  const messages = new MessageServiceClient(target, channel, options);
   return {
     createApplication: promised(
       applications,

@@ -1087,12 +1087,14 @@ export const DeleteApplicationResponse: MessageFns<DeleteApplicationResponse> = 
 
 /**
  * Applications are the tenants: each has its own chats, and none can reach another's.
- * Errors carry the details that parley.v1.ErrorDetails names.
+ * Errors carry the details that parley.v1.ErrorDetails names. Every call may also be refused before
+ * any work with KEY_INVALID, SCOPE_MISSING or RATE_LIMITED, where the server asks for keys or bounds
+ * the calls of an application.
  */
 export type ApplicationServiceService = typeof ApplicationServiceService;
 export const ApplicationServiceService = {
   /**
-   * Creates an application and gives it a token.
+   * Creates an application and gives it a token. A key that is bound to applications may not.
    * Errors: FIELD_INVALID, REQUEST_ID_REUSED, COUNTERS_UNAVAILABLE, STORE_UNAVAILABLE.
    */
   createApplication: {
@@ -1119,7 +1121,8 @@ export const ApplicationServiceService = {
     responseDeserialize: (value: Buffer): GetApplicationResponse => GetApplicationResponse.decode(value),
   },
   /**
-   * Lists all applications in the order in which they were created.
+   * Lists all applications in the order in which they were created. A key that is bound to
+   * applications may not.
    * Errors: FIELD_INVALID, PAGE_TOKEN_INVALID, STORE_UNAVAILABLE.
    */
   listApplications: {
@@ -1171,14 +1174,15 @@ export const ApplicationServiceService = {
 
 export interface ApplicationServiceServer extends UntypedServiceImplementation {
   /**
-   * Creates an application and gives it a token.
+   * Creates an application and gives it a token. A key that is bound to applications may not.
    * Errors: FIELD_INVALID, REQUEST_ID_REUSED, COUNTERS_UNAVAILABLE, STORE_UNAVAILABLE.
    */
   createApplication: handleUnaryCall<CreateApplicationRequest, CreateApplicationResponse>;
   /** Errors: FIELD_INVALID, APPLICATION_NOT_FOUND, STORE_UNAVAILABLE. */
   getApplication: handleUnaryCall<GetApplicationRequest, GetApplicationResponse>;
   /**
-   * Lists all applications in the order in which they were created.
+   * Lists all applications in the order in which they were created. A key that is bound to
+   * applications may not.
    * Errors: FIELD_INVALID, PAGE_TOKEN_INVALID, STORE_UNAVAILABLE.
    */
   listApplications: handleUnaryCall<ListApplicationsRequest, ListApplicationsResponse>;
@@ -1200,7 +1204,7 @@ export interface ApplicationServiceServer extends UntypedServiceImplementation {
 
 export interface ApplicationServiceClient extends Client {
   /**
-   * Creates an application and gives it a token.
+   * Creates an application and gives it a token. A key that is bound to applications may not.
    * Errors: FIELD_INVALID, REQUEST_ID_REUSED, COUNTERS_UNAVAILABLE, STORE_UNAVAILABLE.
    */
   createApplication(
@@ -1235,7 +1239,8 @@ export interface ApplicationServiceClient extends Client {
     callback: (error: ServiceError | null, response: GetApplicationResponse) => void,
   ): ClientUnaryCall;
   /**
-   * Lists all applications in the order in which they were created.
+   * Lists all applications in the order in which they were created. A key that is bound to
+   * applications may not.
    * Errors: FIELD_INVALID, PAGE_TOKEN_INVALID, STORE_UNAVAILABLE.
    */
   listApplications(

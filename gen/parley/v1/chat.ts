@@ -1007,7 +1007,9 @@ export const DeleteChatResponse: MessageFns<DeleteChatResponse> = {
 
 /**
  * Chats are numbered 1, 2, 3 ... within their application.
- * Errors carry the details that parley.v1.ErrorDetails names.
+ * Errors carry the details that parley.v1.ErrorDetails names. Every call may also be refused before
+ * any work with KEY_INVALID, SCOPE_MISSING or RATE_LIMITED, where the server asks for keys or bounds
+ * the calls of an application.
  */
 export type ChatServiceService = typeof ChatServiceService;
 export const ChatServiceService = {

@@ -61,7 +61,8 @@ export const ErrorReason = {
    */
   ERROR_REASON_BACKLOG_FULL: 8,
   /**
-   * ERROR_REASON_RATE_LIMITED - RESOURCE_EXHAUSTED, with RetryInfo. The application sends more calls than it may.
+   * ERROR_REASON_RATE_LIMITED - RESOURCE_EXHAUSTED, with RetryInfo. The application sends more calls than it may; calls that name
+   * no application are counted for their key. Nothing was done, and no number was used.
    * Example: CreateMessage beyond the calls per second of the application.
    */
   ERROR_REASON_RATE_LIMITED: 9,
@@ -81,12 +82,14 @@ export const ErrorReason = {
    */
   ERROR_REASON_SEARCH_UNAVAILABLE: 12,
   /**
-   * ERROR_REASON_KEY_INVALID - UNAUTHENTICATED. The call carries no key, or one that is not known.
+   * ERROR_REASON_KEY_INVALID - UNAUTHENTICATED. The call carries no key in `authorization: Bearer <key>`, or one that is not
+   * known or has expired.
    * Example: any call without `authorization` on a server that asks for keys.
    */
   ERROR_REASON_KEY_INVALID: 13,
   /**
-   * ERROR_REASON_SCOPE_MISSING - PERMISSION_DENIED. The key is known but may not do this.
+   * ERROR_REASON_SCOPE_MISSING - PERMISSION_DENIED. The key is known but may not do this. A key that is bound to applications
+   * gets this for every other token, whether or not an application has it.
    * Example: CreateMessage with a key that may only read.
    */
   ERROR_REASON_SCOPE_MISSING: 14,

@@ -1480,7 +1480,9 @@ export const SearchMessagesResponse_Segment: MessageFns<SearchMessagesResponse_S
 
 /**
  * Messages are numbered 1, 2, 3 ... within their chat.
- * Errors carry the details that parley.v1.ErrorDetails names.
+ * Errors carry the details that parley.v1.ErrorDetails names. Every call may also be refused before
+ * any work with KEY_INVALID, SCOPE_MISSING or RATE_LIMITED, where the server asks for keys or bounds
+ * the calls of an application.
  */
 export type MessageServiceService = typeof MessageServiceService;
 export const MessageServiceService = {
