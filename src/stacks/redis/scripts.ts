@@ -10,7 +10,11 @@ export const scripts = {
   grant: { lua: read("grant"), numberOfKeys: 4 },
   forget: { lua: read("forget"), numberOfKeys: 1 },
   requeue: { lua: read("requeue"), numberOfKeys: 3 },
+  drop: { lua: read("drop"), numberOfKeys: 2 },
   ghosts: { lua: read("ghosts"), numberOfKeys: 3 },
+  stalled: { lua: read("stalled"), numberOfKeys: 6 },
+  trial: { lua: read("trial"), numberOfKeys: 4 },
+  settle: { lua: read("settle"), numberOfKeys: 5 },
 };
 
 type Run = (...keysAndArguments: (string | number | Buffer)[]) => Promise<unknown>;
