@@ -1,6 +1,7 @@
+import type { Delivery, JobQueue } from "../core/job-queue.ts";
 import { decodeJob, type Job } from "../core/jobs.ts";
 import { BATCH_BYTES_MAX, BATCH_JOBS_MAX } from "../core/limits.ts";
-import type { Delivery, JobQueue, SearchIndex, Store } from "../core/ports.ts";
+import type { SearchIndex, Store } from "../core/ports.ts";
 import { isUnavailable } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import type { Process } from "../process.ts";

@@ -1,7 +1,7 @@
 import { openQueue, type Place } from "./queues.ts";
 
-// A worker that some jobs kill: `node killer.ts <stack> <at> <stall ms> <ids, with commas>`. It ends
-// by itself when nothing is left but parked jobs, and says what it saw of suspects.
+// A worker that some jobs kill: `node killer.ts <stack> <at> <stall ms> <ids, with commas>`. It
+// ends by itself when nothing is left but parked jobs, and says where a suspect had company.
 
 const [, , stack, at, stallMs, killers] = process.argv;
 const deadly = new Set(killers!.split(","));

@@ -68,7 +68,7 @@ export function killingJobsContract(
     });
     afterEach(() => place?.drop());
 
-    it("parks each after its tries alone, does all others, and blames none of them", async function () {
+    it("are parked after their tries alone; all others are done, none blamed", async function () {
       this.timeout(90_000);
       const killers = [idOf(7), idOf(150)];
       const kills = await supervise(killers);

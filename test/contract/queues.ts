@@ -1,4 +1,5 @@
-import type { Intake, JobQueue } from "../../src/core/ports.ts";
+import type { JobQueue } from "../../src/core/job-queue.ts";
+import type { Intake } from "../../src/core/ports.ts";
 import { RedisIntake } from "../../src/stacks/redis/intake.ts";
 import { BeeQueue } from "../../src/stacks/redis/queue.ts";
 import { SqliteIntake } from "../../src/stacks/sqlite/intake.ts";

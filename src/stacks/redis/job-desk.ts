@@ -1,8 +1,8 @@
+import type { JobCounts, JobReport } from "../../core/job-queue.ts";
 import { JOB_TRIES_MAX } from "../../core/limits.ts";
-import type { JobCounts, JobReport } from "../../core/ports.ts";
 import type { RedisConnection } from "./connection.ts";
 import { type BeeJob, parseJob, renewJob } from "./job.ts";
-import { ACTIVE, DELAYED, FAILED, JOBS, SUSPECTS, WAITING } from "./keys.ts";
+import { ACTIVE, DELAYED, FAILED, JOBS, STALL_BLOCK, SUSPECTS, WAITING } from "./keys.ts";
 import { stallsOf } from "./trials.ts";
 
 /** How many parked jobs are read at once. */
@@ -29,6 +29,11 @@ export class JobDesk {
       ]);
       return { waiting, inWork, delayed, suspects, parked };
     });
+  }
+
+  /** Every look of a worker sets this block for as long, see stalled.lua. */
+  attended(): Promise<boolean> {
+    return this.connection.use(async (redis) => (await redis.exists(STALL_BLOCK)) === 1);
   }
 
   /** The list of waiting jobs is not searched, it may be long: a job is there if nowhere else. */

@@ -1,4 +1,4 @@
-import type { Delivery, JobCounts, JobQueue, JobReport } from "../../core/ports.ts";
+import type { Delivery, JobCounts, JobQueue, JobReport } from "../../core/job-queue.ts";
 import type { Logger } from "../../log.ts";
 import { BeeSession } from "./bee-session.ts";
 import { RedisConnection } from "./connection.ts";
@@ -26,12 +26,12 @@ const GHOSTS_MAX = 1_000;
 const OLD_SESSION_MS = 60_000;
 /** How long suspects may keep a worker from its other jobs, in parts of the stall time. */
 const TRIAL_STALLS = 0.5;
-/** After jobs in work did not end in time for suspects, the next try comes so many stall times on. */
+/** After jobs in work did not end in time for suspects, the next try comes so much later. */
 const TRIAL_PAUSE_STALLS = 3;
 
 export interface BeeQueueOptions {
   url: string;
-  log?: Pick<Logger, "warn">;
+  log?: Pick<Logger, "warn" | "error">;
   /** Shorter in tests that wait for it. All workers of one Redis must have the same. */
   stallMs?: number;
 }
@@ -63,8 +63,8 @@ export class BeeQueue implements JobQueue {
     this.connection = new RedisConnection(options.url);
     this.desk = new JobDesk(this.connection);
     const { connection, stopping } = this;
-    const { stallMs } = this.options;
-    this.trials = new Trials({ connection, stallMs, stopping: stopping.signal });
+    const { stallMs, log } = this.options;
+    this.trials = new Trials({ connection, stallMs, stopping: stopping.signal, log });
   }
 
   process(concurrency: number, handle: Handle): void {
@@ -87,6 +87,10 @@ export class BeeQueue implements JobQueue {
 
   counts(): Promise<JobCounts> {
     return this.desk.counts();
+  }
+
+  attended(): Promise<boolean> {
+    return this.desk.attended();
   }
 
   find(id: string): Promise<JobReport | undefined> {
@@ -154,7 +158,7 @@ export class BeeQueue implements JobQueue {
       const suspects = await this.findSuspects().catch(() => undefined);
       // Where that failed Bee-Queue's own check, which the probe is, might not find itself blocked.
       if (suspects !== undefined) await session.probe();
-      if (suspects !== undefined && suspects > 0) this.trySuspects(handle);
+      if (suspects !== undefined && suspects > 0) this.trySuspects(suspects, handle);
       const waiting = await this.clearGhosts();
       const idle = this.inWork.size < concurrency && !this.gated;
       const deaf = waiting > 0 && this.delivered === before && idle;
@@ -172,9 +176,9 @@ export class BeeQueue implements JobQueue {
   }
 
   /** Begins to try suspects, unless this or another worker does already. */
-  private trySuspects(handle: Handle): void {
+  private trySuspects(suspects: number, handle: Handle): void {
     if (this.trial !== undefined || performance.now() < this.nextTrialMs) return;
-    this.trial = this.holdTrial(handle)
+    this.trial = this.holdTrial(suspects, handle)
       .catch((error: unknown) => {
         this.options.log?.warn({ err: error }, "suspects cannot be tried now");
       })
@@ -183,8 +187,9 @@ export class BeeQueue implements JobQueue {
       });
   }
 
-  private async holdTrial(handle: Handle): Promise<void> {
+  private async holdTrial(suspects: number, handle: Handle): Promise<void> {
     if (!(await this.trials.hold())) return;
+    this.options.log?.warn({ suspects }, "jobs whose worker ended are tried with nothing beside");
     const maxMs = TRIAL_STALLS * this.options.stallMs;
     try {
       this.gated = true;

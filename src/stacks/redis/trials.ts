@@ -1,13 +1,14 @@
 import { randomUUID } from "node:crypto";
+import type { Delivery } from "../../core/job-queue.ts";
 import { JOB_TRIES_MAX, SUSPECT_MS_MAX, SUSPECTS_TOGETHER } from "../../core/limits.ts";
-import type { Delivery } from "../../core/ports.ts";
 import { isUnavailable } from "../../errors.ts";
+import type { Logger } from "../../log.ts";
 import type { RedisConnection } from "./connection.ts";
 import { failJob, parkJob, parseJob } from "./job.ts";
 import { DELAYED, FAILED, JOBS, SUSPECTS, TRIAL, TRIED } from "./keys.ts";
 import { pause } from "./pause.ts";
 
-/** Levels of suspects, see trial.lua: from the first on they run alone, from the last on not at all. */
+/** Levels of suspects, see trial.lua: from this on they run alone, and from the next not at all. */
 const ALONE_LEVEL = 2;
 const GUILTY_LEVEL = ALONE_LEVEL + JOB_TRIES_MAX;
 /** The trial is held anew so often in the time that it lasts. */
@@ -31,8 +32,15 @@ export class Trials {
   private readonly worker = randomUUID();
   private readonly stallMs: number;
   private readonly stopping: AbortSignal;
+  private readonly log: Pick<Logger, "error"> | undefined;
 
-  constructor(parts: { connection: RedisConnection; stallMs: number; stopping: AbortSignal }) {
+  constructor(parts: {
+    connection: RedisConnection;
+    stallMs: number;
+    stopping: AbortSignal;
+    log: Pick<Logger, "error"> | undefined;
+  }) {
+    this.log = parts.log;
     this.connection = parts.connection;
     this.stallMs = parts.stallMs;
     this.stopping = parts.stopping;
@@ -110,6 +118,7 @@ export class Trials {
     const error = `its worker ended while it ran alone, ${stalls} times`;
     const parked = json === null ? "" : parkJob(parseJob(json), { error, stalls });
     await this.settle(id, "failed", parked, "");
+    this.log?.error({ job: id }, `a job was parked: ${error}`);
   }
 
   /** Tries for a while, since a suspect that cannot say that it passed would be charged. */

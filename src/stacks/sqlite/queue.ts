@@ -1,9 +1,10 @@
+import type { Delivery, JobCounts, JobQueue, JobReport } from "../../core/job-queue.ts";
 import { JOB_BACKOFF_MS, JOB_TRIES_MAX, SUSPECT_MS_MAX } from "../../core/limits.ts";
-import type { Delivery, JobCounts, JobQueue, JobReport } from "../../core/ports.ts";
 import { isUnavailable } from "../../errors.ts";
+import type { Logger } from "../../log.ts";
 import type { IntakeDb } from "./intake-db.ts";
 import { type JobRow, prepareQueue, type WholeRow } from "./queue-statements.ts";
-import { SqliteTrials, stallsOf } from "./trials.ts";
+import { SqliteTrials, STALLED, stallsOf } from "./trials.ts";
 
 /** Jobs read in one turn of the event loop. */
 const TAKE_MAX = 250;
@@ -24,6 +25,7 @@ export class SqliteQueue implements JobQueue {
   private readonly now: () => number;
   private readonly sql: ReturnType<typeof prepareQueue>;
   private readonly trials: SqliteTrials;
+  private readonly log: Pick<Logger, "warn" | "error"> | undefined;
   private work: { concurrency: number; handle: Handle } | undefined;
   private stopped = false;
   private readonly inWork = new Set<number>();
@@ -37,7 +39,12 @@ export class SqliteQueue implements JobQueue {
   private taking: NodeJS.Immediate | undefined;
   private idle: (() => void) | undefined;
 
-  constructor(options: { db: IntakeDb; now?: () => number }) {
+  constructor(options: {
+    db: IntakeDb;
+    log?: Pick<Logger, "warn" | "error">;
+    now?: () => number;
+  }) {
+    this.log = options.log;
     this.db = options.db;
     this.now = options.now ?? Date.now;
     this.sql = prepareQueue(options.db);
@@ -66,6 +73,11 @@ export class SqliteQueue implements JobQueue {
     const inWork = this.gated ? 0 : this.inWork.size;
     const waiting = Math.max(0, jobs - parked - suspects - delayed - inWork);
     return { waiting, inWork, delayed, suspects, parked };
+  }
+
+  /** Nobody else can have the folder. */
+  async attended(): Promise<boolean> {
+    return this.work !== undefined && !this.stopped;
   }
 
   async find(id: string): Promise<JobReport | undefined> {
@@ -197,7 +209,8 @@ export class SqliteQueue implements JobQueue {
   /** Says after which pause to go on, undefined where none is left. */
   private async runGroups(handle: Handle): Promise<number | undefined> {
     while (!this.stopped) {
-      const group = await this.trials.take();
+      const { group, parked } = await this.trials.take();
+      for (const id of parked) this.log?.error({ job: id }, `a job was parked: ${STALLED}`);
       if (group.length === 0) break;
       // What has not ended by then stays noted as tried, so the next step charges it.
       const runs = Promise.all(group.map((row) => this.run(row, handle)));

@@ -10,6 +10,9 @@ import type { JobRow } from "./queue-statements.ts";
 const ALONE_LEVEL = 2;
 const GUILTY_LEVEL = ALONE_LEVEL + JOB_TRIES_MAX;
 
+/** Why such a job is parked. */
+export const STALLED = `its worker ended while it ran alone, ${JOB_TRIES_MAX} times`;
+
 /** How often a suspect's process ended while it ran alone. */
 export function stallsOf(level: number): number {
   return Math.max(0, level - ALONE_LEVEL);
@@ -45,17 +48,17 @@ export class SqliteTrials {
    * Takes the next group, which is noted as in work from here on. What was noted before is charged
    * with the end of its process; who is out of tries by that is parked.
    */
-  take(): Promise<JobRow[]> {
+  take(): Promise<{ group: JobRow[]; parked: string[] }> {
     return this.db.write(() => {
       this.sql.charge();
-      this.sql.parkGuilty(`its worker ended while it ran alone, ${JOB_TRIES_MAX} times`);
+      const parked = this.sql.parkGuilty(STALLED);
       const rows = this.sql.suspects(SUSPECTS_TOGETHER);
       const alone = rows[0]?.level !== 1 || rows[1]?.level !== 1;
       const group = alone ? rows.slice(0, 1) : rows.filter((row) => row.level === 1);
       for (const { seq, level } of group) {
         this.sql.tried(seq, alone ? Math.max(ALONE_LEVEL, level) : level);
       }
-      return group;
+      return { group, parked };
     });
   }
 
@@ -79,7 +82,8 @@ function prepareTrials(db: IntakeDb) {
       OR seq IN (SELECT seq FROM jobs WHERE due_ms > 0 AND due_ms <= ?2 AND parked = 0))`);
   const charge = db.prepare("UPDATE jobs SET level = level + 1, tried = 0 WHERE tried = 1");
   const parkGuilty = db.prepare(`
-    UPDATE jobs SET parked = 1, error = ? WHERE level >= ${GUILTY_LEVEL} AND parked = 0`);
+    UPDATE jobs SET parked = 1, error = ? WHERE level >= ${GUILTY_LEVEL} AND parked = 0
+    RETURNING id`);
   const suspects = db.prepare(`
     SELECT seq, id, data, tries, due_ms, level FROM jobs WHERE level > 0 AND parked = 0
     ORDER BY level, seq LIMIT ?`);
@@ -92,7 +96,7 @@ function prepareTrials(db: IntakeDb) {
     setInWork: (jobs: number) => void setInWork.run(jobs),
     suspect: (jobs: number, nowMs: number) => suspect.run(jobs, nowMs),
     charge: () => charge.run(),
-    parkGuilty: (error: string) => parkGuilty.run(error),
+    parkGuilty: (error: string) => (parkGuilty.all(error) as { id: string }[]).map(({ id }) => id),
     suspects: (limit: number) => suspects.all(limit) as unknown as JobRow[],
     tried: (seq: number, level: number) => tried.run(level, seq),
     excuse: (seq: number) => void excuse.run(seq),
