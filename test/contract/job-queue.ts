@@ -243,6 +243,6 @@ export async function until<T>(ask: () => Promise<T[]>, length: number): Promise
   }
 }
 
-function present<T>(list: (T | undefined)[]): T[] {
+export function present<T>(list: (T | undefined)[]): T[] {
   return list.filter((one) => one !== undefined);
 }

@@ -3,7 +3,9 @@ import { fileURLToPath } from "node:url";
 import { expect } from "chai";
 import { jobIdOf } from "../../src/core/jobs.ts";
 import { JOB_TRIES_MAX } from "../../src/core/limits.ts";
+import { ParleyError } from "../../src/errors.ts";
 import { newChat, Trusted } from "./intakes.ts";
+import { present, until } from "./job-queue.ts";
 import { numbersFrom } from "./jobs.ts";
 import { type FreshPlace, openQueue, type Place } from "./queues.ts";
 
@@ -92,6 +94,30 @@ export function killingJobsContract(
         expect(await queue.drop(killers[1]!)).to.equal(true);
         expect(await queue.drop(killers[1]!)).to.equal(false);
         expect((await intake.backlog()).jobs).to.equal(0);
+      });
+    });
+
+    it("are told from those that fail, or meet with a part that is away", async function () {
+      this.timeout(30_000);
+      const failing = idOf(40);
+      const { killed } = await runKiller(place, [failing]);
+      expect(killed).to.equal(true);
+      await use(async ({ intake, queue }) => {
+        const tries = new Map<string, boolean[]>();
+        queue.process(100, async ({ id, suspect }) => {
+          const before = tries.get(id) ?? [];
+          tries.set(id, [...before, suspect]);
+          if (suspect && before.length === 0) {
+            throw new ParleyError("STORE_UNAVAILABLE", "away for a while");
+          }
+          if (id === failing) throw new Error("always");
+        });
+        const [parked] = await until(() => queue.listParked(10), 1);
+        expect(parked).to.include({ id: failing, tries: JOB_TRIES_MAX, stalls: 0 });
+        expect(parked!.error).to.equal("Error: always");
+        await until(() => intake.find(numbersFrom(1, 300).map(idOf)).then(present), 1);
+        // It was in work when its worker ended; that a part was away was no try.
+        expect(tries.get(failing)).to.deep.equal([true, true, false, false, false]);
       });
     });
   });

@@ -31,6 +31,8 @@ export class SqliteQueue implements JobQueue {
   private readonly inWork = new Set<number>();
   /** True while suspects are in work, or wait for the jobs in work to end. */
   private gated = false;
+  /** True where suspects may have come since the last look for them. */
+  private suspected = false;
   /** The last job that was handed out, or is in `later`. */
   private after = 0;
   /** Jobs up to `after` that are to come again, now or at a time. */
@@ -92,6 +94,7 @@ export class SqliteQueue implements JobQueue {
   async requeue(id: string): Promise<boolean> {
     const row = await this.db.write(() => this.sql.requeue(id));
     if (row === undefined) return false;
+    this.suspected ||= row.level > 0;
     if (row.level > 0) void this.trySuspects();
     else if (row.seq <= this.after) this.again.push(row.seq);
     this.wake();
@@ -203,12 +206,14 @@ export class SqliteQueue implements JobQueue {
     }
     this.gated = false;
     if (pauseMs !== undefined) this.comeBack(() => void this.trySuspects(), pauseMs);
+    else if (this.suspected) void this.trySuspects();
     this.wake();
   }
 
   /** Says after which pause to go on, undefined where none is left. */
   private async runGroups(handle: Handle): Promise<number | undefined> {
     while (!this.stopped) {
+      this.suspected = false;
       const { group, parked } = await this.trials.take();
       for (const id of parked) this.log?.error({ job: id }, `a job was parked: ${STALLED}`);
       if (group.length === 0) break;
