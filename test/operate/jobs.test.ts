@@ -159,6 +159,13 @@ describeStacks("jobs and explain on the command line", (stack) => {
     expect(late.stdout).to.include("its job is waiting");
     // A worker of before may have looked just now, on the production stack.
     expect(late.stdout).to.match(/next: (start a worker|wait: the worker is behind by 1 job)/);
+
+    if (stack !== "production") return;
+    const env = { ...place.env, PARLEY_MYSQL_URL: "mysql://parley:parley@127.0.0.1:1/parley" };
+    const away = await runCommand(env, "explain", applicationToken, "1", "5");
+    expect(away).to.include({ code: 1 });
+    expect(away.stdout).to.include("its job is waiting");
+    expect(away.stdout).to.include("could not ask: database");
   });
 });
 
