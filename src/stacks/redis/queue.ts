@@ -199,7 +199,7 @@ export class BeeQueue implements JobQueue {
       this.gated = false;
       for (const wake of this.held.splice(0)) wake();
     }
-    if (!this.stopping.signal.aborted) await this.trials.leave();
+    await this.trials.leave();
   }
 
   /** Waits until nothing is in work; false where that takes too long. */
