@@ -31,7 +31,7 @@ export interface System {
 /** Opens the stack that the settings name, and builds the parts on it without starting them. */
 export async function openSystem(config: Config, which: Part[], log: Logger): Promise<System> {
   const processId = randomUUID();
-  const stack = await openStack(config, { log, processId });
+  const stack = await openStack(config, { log, processId, lenient: which.length === 0 });
   // The embedded stack is one process, so there is nobody to wait for.
   const pause = async () => {
     if (stack.name === "production") await sleep(SETTLE_MS);

@@ -65,6 +65,12 @@ export const CEILING_BLOCK = { first: 64, last: 65_536 };
 export const JOB_TRIES_MAX = 4;
 export const JOB_BACKOFF_MS = 500;
 
+/** Jobs that run together, and nothing beside them, after their worker ended the first time. */
+export const SUSPECTS_TOGETHER = 50;
+
+/** A suspect that has not ended by then counts as if its worker had ended. */
+export const SUSPECT_MS_MAX = 60_000;
+
 /** A batch of the worker is closed by whichever comes first. */
 export const BATCH_JOBS_MAX = 500;
 export const BATCH_BYTES_MAX = 4 * 1024 * 1024;

@@ -8,6 +8,7 @@ import type { Chat } from "../../gen/parley/v1/chat.ts";
 import type { Message } from "../../gen/parley/v1/message.ts";
 import type { NumberRange } from "../../gen/parley/v1/state.ts";
 import type { Deletions, Removal } from "./deletion.ts";
+import type { JobQueue } from "./job-queue.ts";
 import type { Job } from "./jobs.ts";
 
 /** A counter: of the chats of an application (no `chatNumber`), or of a chat's messages. */
@@ -113,31 +114,6 @@ export interface Intake extends Removal {
   forget(counters: Counter[]): Promise<void>;
   /** What the backlog bound counts. */
   backlog(): Promise<{ jobs: number; requestIds: number }>;
-}
-
-/** A job as the queue hands it out. */
-export interface Delivery {
-  id: string;
-  /** As it was written: decodeJob reads it, and may refuse it. */
-  data: unknown;
-}
-
-/** Hands each job out at least once. */
-export interface JobQueue {
-  /**
-   * Hands jobs out from now on, at most `concurrency` at a time. Where the promise of `handle`
-   * resolves the job is done and gone. Where it rejects the job is tried again after a pause that
-   * doubles, and parked after its last try. Jobs of a process that died come back within 30 s.
-   */
-  process(concurrency: number, handle: (delivery: Delivery) => Promise<void>): void;
-  /** Takes no more jobs and waits for those in work, at most `graceMs`. */
-  stop(graceMs: number): Promise<void>;
-  /** Parked jobs, oldest first by the time they were accepted, at most `limit`. */
-  listParked(limit: number): Promise<{ id: string; data: unknown; error: string }[]>;
-  /** Puts a parked job back with all its tries; false where no such job is parked. */
-  requeue(id: string): Promise<boolean>;
-  /** Takes away the parked jobs that are picked of those shown, ids by ids; returns how many. */
-  dropParked(pick: (ids: string[]) => Promise<string[]>): Promise<number>;
 }
 
 /** A page of rows: numbers between the two bounds, both excluded, in the order asked for. */

@@ -1,5 +1,17 @@
+import { explainOperation } from "./explain.ts";
+import { jobsDropOperation } from "./jobs-drop.ts";
+import { jobsListOperation } from "./jobs-list.ts";
+import { jobsRetryOperation } from "./jobs-retry.ts";
+import { jobsShowOperation } from "./jobs-show.ts";
 import type { Operation } from "./operation.ts";
 import { syncCountsOperation } from "./sync-counts.ts";
 
 /** Every operation, in the order in which the command line lists them. */
-export const operations: Operation[] = [syncCountsOperation];
+export const operations: Operation[] = [
+  syncCountsOperation,
+  jobsListOperation,
+  jobsShowOperation,
+  jobsRetryOperation,
+  jobsDropOperation,
+  explainOperation,
+];

@@ -15,7 +15,10 @@ import { SqliteQueue } from "./sqlite/queue.ts";
 import { SqliteSearchIndex } from "./sqlite/search-index.ts";
 
 /** One process and a folder: `intake.db`, which also locks the folder, and `store.db`. */
-export async function openEmbedded(config: Config, { processId }: OpenOptions): Promise<Stack> {
+export async function openEmbedded(
+  config: Config,
+  { log, processId }: OpenOptions,
+): Promise<Stack> {
   const db = new IntakeDb(config.PARLEY_DATA_DIR);
   try {
     const orm = await openSqliteOrm({ file: join(config.PARLEY_DATA_DIR, "store.db") });
@@ -27,7 +30,7 @@ export async function openEmbedded(config: Config, { processId }: OpenOptions): 
         requestIdTtlMs: config.PARLEY_REQUEST_ID_TTL * 1_000,
         backlogMax: config.PARLEY_BACKLOG_MAX,
       }),
-      queue: new SqliteQueue({ db }),
+      queue: new SqliteQueue({ db, log }),
       store: new SqlStore({ orm, processId }),
       ledger: new SqlLedger({ orm }),
       deletions: new SqlDeletions({ orm }),

@@ -5,4 +5,6 @@ export interface OpenOptions {
   log: Logger;
   /** Tells this process from every other one that writes to the same database. */
   processId: string;
+  /** True for operations, which work as far as they can while the database is away. */
+  lenient: boolean;
 }

@@ -13,7 +13,7 @@ import { migrate, pendingMigrations } from "./sql/migrate.ts";
 import { closeOrm, type Orm, openMysqlOrm } from "./sql/orm.ts";
 import { SqlStore } from "./sql/store.ts";
 
-/** MySQL or MariaDB, Redis and Elasticsearch. Only the database must be there at the start. */
+/** MySQL or MariaDB, Redis and Elasticsearch. A server wants the database alone at its start. */
 export async function openProduction(config: Config, options: OpenOptions): Promise<Stack> {
   const { processId } = options;
   const orm = await openDatabase(config);
@@ -23,8 +23,10 @@ export async function openProduction(config: Config, options: OpenOptions): Prom
       throw new Error(`the database lacks ${pending.join(", ")}: run npm run migrate`);
     }
   } catch (error) {
-    await closeOrm(orm);
-    throw named(error);
+    if (!options.lenient || !isUnavailable(error)) {
+      await closeOrm(orm);
+      throw named(error);
+    }
   }
   const redis = { url: config.PARLEY_REDIS_URL };
   const intake = new RedisIntake({

@@ -27,15 +27,19 @@ export class Applier {
     this.stopped = parts.stopped;
   }
 
-  /** Answers for each job, in order: an error where the job itself is at fault. */
-  async apply(jobs: Job[]): Promise<(Error | undefined)[]> {
-    const outcomes = await this.hold(() => this.store.insertJobs(jobs));
+  /**
+   * Answers for each job, in order: an error where the job itself is at fault. Where the batch may
+   * not `wait` for the store it throws the error that says that the store is away.
+   */
+  async apply(jobs: Job[], { wait }: { wait: boolean }): Promise<(Error | undefined)[]> {
+    const hold = <T>(step: () => Promise<T>) => (wait ? this.hold(step) : step());
+    const outcomes = await hold(() => this.store.insertJobs(jobs));
     const messages = jobs.filter(
       (job, at): job is MessageJob => job.kind === "message" && isStored(outcomes[at]!),
     );
     if (messages.length > 0) {
       const lacking = await this.indexAll(messages);
-      if (lacking.length > 0) await this.hold(() => this.store.noteGaps(gapsOf(lacking)));
+      if (lacking.length > 0) await hold(() => this.store.noteGaps(gapsOf(lacking)));
     }
     return outcomes.map(errorOf);
   }

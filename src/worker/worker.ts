@@ -1,10 +1,18 @@
+import type { Delivery, JobQueue } from "../core/job-queue.ts";
 import { decodeJob, type Job } from "../core/jobs.ts";
 import { BATCH_BYTES_MAX, BATCH_JOBS_MAX } from "../core/limits.ts";
-import type { Delivery, JobQueue, SearchIndex, Store } from "../core/ports.ts";
+import type { SearchIndex, Store } from "../core/ports.ts";
+import { isUnavailable } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import type { Process } from "../process.ts";
 import { Applier } from "./apply.ts";
 import { Batcher } from "./batcher.ts";
+
+/** A job, and whether it may wait for parts that are away: see Delivery. */
+interface Taken {
+  job: Job;
+  suspect: boolean;
+}
 
 /** A row and its place in a batch cost about this much beside the body. */
 const JOB_BYTES = 200;
@@ -25,7 +33,7 @@ export class Worker implements Process {
   private readonly options: WorkerOptions;
   private readonly log: Logger;
   private readonly stopping = new AbortController();
-  private readonly batcher: Batcher<Job>;
+  private readonly batcher: Batcher<Taken>;
 
   constructor(
     parts: { queue: JobQueue; store: Store; index: SearchIndex; log: Logger },
@@ -37,7 +45,12 @@ export class Worker implements Process {
     this.options = options;
     const applier = new Applier({ ...parts, stopped: this.stopping.signal });
     const bounds = { count: BATCH_JOBS_MAX, bytes: BATCH_BYTES_MAX, lanes: options.lanes };
-    this.batcher = new Batcher(bounds, (jobs) => applier.apply(jobs));
+    this.batcher = new Batcher(bounds, (taken) => {
+      const jobs = taken.map(({ job }) => job);
+      // The queue hands suspects out with nothing beside them.
+      const wait = taken.some(({ suspect }) => !suspect);
+      return applier.apply(jobs, { wait });
+    });
   }
 
   async start(): Promise<void> {
@@ -59,8 +72,9 @@ export class Worker implements Process {
     try {
       const job = decodeJob(delivery.data);
       const bytes = job.kind === "message" ? Buffer.byteLength(job.body) : 0;
-      await this.batcher.add(job, JOB_BYTES + bytes);
+      await this.batcher.add({ job, suspect: delivery.suspect }, JOB_BYTES + bytes);
     } catch (error) {
+      if (delivery.suspect && isUnavailable(error)) throw error;
       // A job that was let go because the worker stops must not be counted as tried: its promise
       // stays open, and it comes back like the jobs of a process that died.
       if (this.stopping.signal.aborted) await new Promise<never>(() => {});

@@ -2,9 +2,9 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import { expect } from "chai";
+import type { Delivery } from "../../src/core/job-queue.ts";
 import { decodeJob, jobIdOf } from "../../src/core/jobs.ts";
 import { JOB_BACKOFF_MS, JOB_TRIES_MAX } from "../../src/core/limits.ts";
-import type { Delivery } from "../../src/core/ports.ts";
 import { newChat, Trusted } from "./intakes.ts";
 import { numbersFrom } from "./jobs.ts";
 import { type FreshPlace, type Opened, openQueue } from "./queues.ts";
@@ -253,6 +253,6 @@ export async function until<T>(ask: () => Promise<T[]>, length: number): Promise
   }
 }
 
-function present<T>(list: (T | undefined)[]): T[] {
+export function present<T>(list: (T | undefined)[]): T[] {
   return list.filter((one) => one !== undefined);
 }

@@ -1,4 +1,5 @@
-import type { Intake, JobQueue } from "../../src/core/ports.ts";
+import type { JobQueue } from "../../src/core/job-queue.ts";
+import type { Intake } from "../../src/core/ports.ts";
 import { RedisIntake } from "../../src/stacks/redis/intake.ts";
 import { BeeQueue } from "../../src/stacks/redis/queue.ts";
 import { SqliteIntake } from "../../src/stacks/sqlite/intake.ts";
@@ -12,6 +13,8 @@ export interface Place {
   stack: "sqlite" | "redis";
   /** A data folder, or the URL of a database. */
   at: string;
+  /** Bee-Queue's time within which workers say that they live, where a test waits for it. */
+  stallMs?: number;
 }
 
 export interface Opened {
@@ -22,14 +25,15 @@ export interface Opened {
 }
 
 /** Opens intake and queue as one process does. */
-export function openQueue({ stack, at }: Place): Opened {
+export function openQueue({ stack, at, stallMs }: Place): Opened {
   if (stack === "sqlite") {
     const db = new IntakeDb(at);
     const intake = new SqliteIntake({ db, ...BOUNDS });
     return { intake, queue: new SqliteQueue({ db }), close: () => db.close() };
   }
   const intake = new RedisIntake({ url: at, ...BOUNDS });
-  return { intake, queue: new BeeQueue({ url: at }), close: () => intake.stop() };
+  const queue = new BeeQueue({ url: at, ...(stallMs !== undefined && { stallMs }) });
+  return { intake, queue, close: () => intake.stop() };
 }
 
 export interface FreshPlace extends Place {

@@ -81,7 +81,11 @@ export class World {
     const world = new World({ ...parts, admin });
     const config = toConfig({ ...place.env, PARLEY_REDIS_URL: parts.wire.href });
     for (let at = 0; at < 2; at++) {
-      const stack = await openStack(config, { log: testLog, processId: randomUUID() });
+      const stack = await openStack(config, {
+        log: testLog,
+        processId: randomUUID(),
+        lenient: false,
+      });
       world.apis.push({ stack, numbering: world.begin(stack) });
     }
     const { store } = world.apis[0]!.stack;

@@ -109,7 +109,11 @@ production("stores that are away under load", function () {
     await load.answered(100);
     await parley.workers[0]!.kill();
     await load.refused(30);
-    const stack = await openStack(toConfig(parley.place.env), { log: testLog, processId: "look" });
+    const stack = await openStack(toConfig(parley.place.env), {
+      log: testLog,
+      processId: "look",
+      lenient: false,
+    });
     try {
       const counts = () => stack.intake.counts([key()]);
       const before = await counts();
@@ -133,6 +137,7 @@ production("stores that are away under load", function () {
     const stack: Stack = await openStack(toConfig(parley.place.env), {
       log: testLog,
       processId: "look",
+      lenient: false,
     });
     try {
       const chats = load.answers.filter((one) => one.number === 0).map((one) => one.chatNumber);

@@ -58,7 +58,11 @@ export async function audit(
   load: { target: string; applicationToken: string; answers: Answer[] },
   drainMs = 30_000,
 ): Promise<Audit> {
-  const stack = await openStack(toConfig(place.env), { log: testLog, processId: "audit" });
+  const stack = await openStack(toConfig(place.env), {
+    log: testLog,
+    processId: "audit",
+    lenient: false,
+  });
   const clients = openClients(load.target);
   try {
     await drain(stack, drainMs);

@@ -29,10 +29,14 @@ export class BeeSession {
   private readonly queue: Queue & Inside;
   private fail: (reason: unknown) => void = () => {};
   private handling = 0;
+  private ended = false;
 
   constructor({ url, stallMs }: { url: string; stallMs: number }) {
     this.trouble = new Promise((resolve) => {
-      this.fail = resolve;
+      this.fail = (reason) => {
+        this.ended = true;
+        resolve(reason);
+      };
     });
     this.queue = new Queue(QUEUE_NAME, {
       prefix: QUEUE_PREFIX,
@@ -70,8 +74,11 @@ export class BeeSession {
     });
   }
 
-  /** Hands out again what dead workers had. */
-  async recover(): Promise<void> {
+  /**
+   * Asks whether its connection and its scripts are still there. Bee-Queue's check for dead workers
+   * finds itself blocked and does nothing, see stalled.lua.
+   */
+  async probe(): Promise<void> {
     try {
       await bounded(this.queue.checkStalledJobs(), "Bee-Queue's connection is silent");
     } catch (error) {
@@ -82,6 +89,11 @@ export class BeeSession {
   /** Ends the session for a reason that only its owner can see. */
   giveUp(reason: string): void {
     this.fail(new Error(reason));
+  }
+
+  /** True from its first trouble on, or when it was closed. */
+  get over(): boolean {
+    return this.ended;
   }
 
   /** Places that Bee-Queue takes to be in use and are not: it never frees those of ghosts. */

@@ -13,7 +13,8 @@ function freshOptions(createMs: number) {
 /** A job as Bee-Queue keeps it in its hash. */
 export interface BeeJob {
   data: unknown;
-  options: ReturnType<typeof freshOptions>;
+  /** `stalls` is ours: how often its worker ended while it ran alone, of a job parked for that. */
+  options: ReturnType<typeof freshOptions> & { stalls?: number };
   status: string;
 }
 
@@ -36,6 +37,33 @@ export function renewJob(job: BeeJob): string {
     options: freshOptions(job.options.timestamp),
     status: "created",
   });
+}
+
+/** The job after a try that failed, as Bee-Queue leaves it; no pause where it was the last one. */
+export function failJob(
+  { data, options }: BeeJob,
+  error: string,
+): { json: string; pauseMs: number | undefined } {
+  const stacktraces = [error, ...options.stacktraces];
+  if (options.retries === 0) {
+    return { json: parkJob({ data, options, status: "" }, { error }), pauseMs: undefined };
+  }
+  const { backoff, retries } = options;
+  // Bee-Queue keeps the next pause where it kept this one.
+  const next = { ...backoff, delay: backoff.delay * 2 };
+  const failed = { ...options, stacktraces, retries: retries - 1, backoff: next };
+  const json = JSON.stringify({ data, options: failed, status: "retrying" });
+  return { json, pauseMs: backoff.delay };
+}
+
+/** The job out of tries. */
+export function parkJob(
+  { data, options }: BeeJob,
+  { error, stalls }: { error: string; stalls?: number },
+): string {
+  const stacktraces = [error, ...options.stacktraces];
+  const parked = { ...options, stacktraces, ...(stalls !== undefined && { stalls }) };
+  return JSON.stringify({ data, options: parked, status: "failed" });
 }
 
 export function parseJob(json: string): BeeJob {

@@ -11,6 +11,13 @@ export const DIRTY = "parley:dirty";
 export const REQUESTS_PREFIX = "parley:requests:";
 /** Leases, `<prefix><name>`. */
 export const LEASE_PREFIX = "parley:lease:";
+/** A sorted set: jobs whose worker ended while they were in work, by level, see trial.lua. */
+export const SUSPECTS = "parley:suspects";
+/** Who tries suspects just now, and a set: the suspects that it has in work. */
+export const TRIAL = "parley:trial";
+export const TRIED = "parley:tried";
+/** There until workers are asked again whether they live. */
+export const STALLS = "parley:stalls";
 
 /** Bee-Queue makes the names of its keys from these two. */
 export const QUEUE_PREFIX = "bq";
@@ -22,6 +29,11 @@ export const JOBS = beeKey("jobs");
 export const WAITING = beeKey("waiting");
 export const ACTIVE = beeKey("active");
 export const FAILED = beeKey("failed");
+/** A sorted set: jobs that are tried again, and when. */
+export const DELAYED = beeKey("delayed");
+/** A set: active jobs whose workers have not said yet that they live; and what blocks its check. */
+export const STALLING = beeKey("stalling");
+export const STALL_BLOCK = beeKey("stallBlock");
 
 function beeKey(name: string): string {
   return `${QUEUE_PREFIX}:${QUEUE_NAME}:${name}`;

@@ -1,9 +1,11 @@
-import type { Delivery, JobQueue } from "../../core/ports.ts";
+import type { Delivery, JobCounts, JobQueue, JobReport } from "../../core/job-queue.ts";
 import type { Logger } from "../../log.ts";
 import { BeeSession } from "./bee-session.ts";
 import { RedisConnection } from "./connection.ts";
-import { parseJob, renewJob } from "./job.ts";
-import { ACTIVE, FAILED, JOBS, WAITING } from "./keys.ts";
+import { JobDesk } from "./job-desk.ts";
+import { ACTIVE, JOBS, STALL_BLOCK, STALLING, STALLS, SUSPECTS, WAITING } from "./keys.ts";
+import { pause } from "./pause.ts";
+import { Trials } from "./trials.ts";
 
 /** The pause before a new session; it doubles from the first to the last. */
 const RESTART_MS = { first: 100, last: 2_000 };
@@ -22,12 +24,14 @@ const LASTING_MS = 10_000;
 const GHOSTS_MAX = 1_000;
 /** How long a session that was given up waits for the jobs that it has in work. */
 const OLD_SESSION_MS = 60_000;
-/** How many parked jobs are read at once. */
-const PARKED_PAGE = 500;
+/** How long suspects may keep a worker from its other jobs, in parts of the stall time. */
+const TRIAL_STALLS = 0.5;
+/** After jobs in work did not end in time for suspects, the next try comes so much later. */
+const TRIAL_PAUSE_STALLS = 3;
 
 export interface BeeQueueOptions {
   url: string;
-  log?: Pick<Logger, "warn">;
+  log?: Pick<Logger, "warn" | "error">;
   /** Shorter in tests that wait for it. All workers of one Redis must have the same. */
   stallMs?: number;
 }
@@ -39,7 +43,14 @@ export class BeeQueue implements JobQueue {
   private readonly options: BeeQueueOptions & { stallMs: number };
   private readonly connection: RedisConnection;
   private readonly stopping = new AbortController();
+  private readonly desk: JobDesk;
+  private readonly trials: Trials;
+  private trial: Promise<void> | undefined;
+  private nextTrialMs = 0;
   private readonly inWork = new Map<string, Promise<void>>();
+  /** True while suspects are in work, or wait for the jobs in work to end. */
+  private gated = false;
+  private drained: () => void = () => {};
   private readonly held: (() => void)[] = [];
   private readonly closings = new Set<Promise<void>>();
   private session: BeeSession | undefined;
@@ -50,11 +61,15 @@ export class BeeQueue implements JobQueue {
   constructor(options: BeeQueueOptions) {
     this.options = { stallMs: STALL_MS, ...options };
     this.connection = new RedisConnection(options.url);
+    this.desk = new JobDesk(this.connection);
+    const { connection, stopping } = this;
+    const { stallMs, log } = this.options;
+    this.trials = new Trials({ connection, stallMs, stopping: stopping.signal, log });
   }
 
   process(concurrency: number, handle: Handle): void {
     if (this.looped !== undefined) throw new Error("process was called before");
-    this.looped = this.loop(concurrency, (job) => this.deliver(job, concurrency, handle));
+    this.looped = this.loop(concurrency, handle);
   }
 
   async stop(graceMs: number): Promise<void> {
@@ -62,57 +77,40 @@ export class BeeQueue implements JobQueue {
     this.stopping.abort();
     this.close(this.session);
     const waited = new AbortController();
-    const ended = Promise.resolve(this.looped).then(() => Promise.all(this.closings));
+    const ended = Promise.all([this.looped, this.trial]).then(() => Promise.all(this.closings));
     await Promise.race([ended, pause(graceMs, waited.signal)]);
     waited.abort();
+    // Suspects that are let go are charged with nothing: this worker does not end for them.
+    if (this.trial !== undefined) await this.trials.leave().catch(() => {});
     this.connection.stop();
   }
 
-  async listParked(limit: number): Promise<{ id: string; data: unknown; error: string }[]> {
-    return this.connection.use(async (redis) => {
-      let oldest: { id: string; data: unknown; error: string; createMs: number }[] = [];
-      let cursor = "0";
-      do {
-        const [next, ids] = await redis.sscan(FAILED, cursor, "COUNT", PARKED_PAGE);
-        cursor = next;
-        const found = ids.length === 0 ? [] : await redis.hmget(JOBS, ...ids);
-        found.forEach((json, at) => {
-          if (json === null) return;
-          const { data, options } = parseJob(json);
-          const error = options.stacktraces[0]?.split("\n")[0] ?? "";
-          oldest.push({ id: ids[at]!, data, error, createMs: options.timestamp });
-        });
-        // A scan may tell an id twice.
-        oldest = [...new Map(oldest.map((job) => [job.id, job])).values()]
-          .sort((one, other) => one.createMs - other.createMs)
-          .slice(0, limit);
-      } while (cursor !== "0");
-      return oldest.map(({ id, data, error }) => ({ id, data, error }));
-    });
+  counts(): Promise<JobCounts> {
+    return this.desk.counts();
   }
 
-  async requeue(id: string): Promise<boolean> {
-    return this.connection.use(async (redis) => {
-      const json = await redis.hget(JOBS, id);
-      if (json === null) return false;
-      return (await redis.requeue(FAILED, JOBS, WAITING, id, renewJob(parseJob(json)))) === 1;
-    });
+  attended(): Promise<boolean> {
+    return this.desk.attended();
   }
 
-  async dropParked(pick: (ids: string[]) => Promise<string[]>): Promise<number> {
-    let dropped = 0;
-    let cursor = "0";
-    do {
-      const [next, ids] = await this.connection.use((redis) =>
-        redis.sscan(FAILED, cursor, "COUNT", PARKED_PAGE),
-      );
-      cursor = next;
-      const picked = ids.length === 0 ? [] : await pick(ids);
-      if (picked.length === 0) continue;
-      const reply = await this.connection.use((redis) => redis.drop(FAILED, JOBS, ...picked));
-      dropped += reply as number;
-    } while (cursor !== "0");
-    return dropped;
+  find(id: string): Promise<JobReport | undefined> {
+    return this.desk.find(id);
+  }
+
+  listParked(limit: number): Promise<JobReport[]> {
+    return this.desk.listParked(limit);
+  }
+
+  requeue(id: string): Promise<boolean> {
+    return this.desk.requeue(id);
+  }
+
+  drop(id: string): Promise<boolean> {
+    return this.desk.drop(id);
+  }
+
+  dropParked(pick: (ids: string[]) => Promise<string[]>): Promise<number> {
+    return this.desk.dropParked(pick);
   }
 
   /** One session after the other, until it is stopped. */
@@ -125,9 +123,17 @@ export class BeeQueue implements JobQueue {
         // Asked first, because it refuses what Bee-Queue does not: a database that does not exist.
         await this.connection.use((redis) => redis.ping());
         if (this.stopping.signal.aborted) return;
-        this.session = new BeeSession(this.options);
-        await this.session.start(concurrency, handle);
-        error = await this.lookAfter(this.session, concurrency);
+        await this.findSuspects();
+        const session = new BeeSession(this.options);
+        this.session = session;
+        await session.start(concurrency, (job) =>
+          this.deliver({ ...job, suspect: false }, concurrency, async (delivery) => {
+            await handle(delivery);
+            // Its own session cannot say so any more.
+            if (session.over) await this.trials.done(job.id).catch(() => {});
+          }),
+        );
+        error = await this.lookAfter(session, concurrency, handle);
       } catch (reason) {
         error = reason;
       }
@@ -141,7 +147,11 @@ export class BeeQueue implements JobQueue {
   }
 
   /** Returns when the session is of no more use, with the reason. */
-  private async lookAfter(session: BeeSession, concurrency: number): Promise<unknown> {
+  private async lookAfter(
+    session: BeeSession,
+    concurrency: number,
+    handle: Handle,
+  ): Promise<unknown> {
     const over = new AbortController();
     const reason = session.trouble.finally(() => over.abort());
     let badLooks = 0;
@@ -149,12 +159,59 @@ export class BeeQueue implements JobQueue {
       const before = this.delivered;
       await pause(this.options.stallMs / LOOKS_PER_STALL, over.signal);
       if (over.signal.aborted) return reason;
-      await session.recover();
+      const suspects = await this.findSuspects().catch(() => undefined);
+      // Where that failed Bee-Queue's own check, which the probe is, might not find itself blocked.
+      if (suspects !== undefined) await session.probe();
+      if (suspects !== undefined && suspects > 0) this.trySuspects(suspects, handle);
       const waiting = await this.clearGhosts();
-      const deaf = waiting > 0 && this.delivered === before && this.inWork.size < concurrency;
+      const idle = this.inWork.size < concurrency && !this.gated;
+      const deaf = waiting > 0 && this.delivered === before && idle;
       badLooks = deaf || session.lostPlaces > concurrency / 2 ? badLooks + 1 : 0;
       if (badLooks >= BAD_LOOKS_MAX) session.giveUp(deaf ? "no job comes" : "places were lost");
     }
+  }
+
+  /** Takes what dead workers had from the active jobs; says how many suspects there are. */
+  private async findSuspects(): Promise<number> {
+    const keys = [STALL_BLOCK, STALLS, STALLING, ACTIVE, JOBS, SUSPECTS];
+    return this.connection.use(
+      async (redis) => (await redis.stalled(...keys, this.options.stallMs)) as number,
+    );
+  }
+
+  /** Begins to try suspects, unless this or another worker does already. */
+  private trySuspects(suspects: number, handle: Handle): void {
+    if (this.trial !== undefined || performance.now() < this.nextTrialMs) return;
+    this.trial = this.holdTrial(suspects, handle)
+      .catch((error: unknown) => {
+        this.options.log?.warn({ err: error }, "suspects cannot be tried now");
+      })
+      .finally(() => {
+        this.trial = undefined;
+      });
+  }
+
+  private async holdTrial(suspects: number, handle: Handle): Promise<void> {
+    if (!(await this.trials.hold())) return;
+    this.options.log?.warn({ suspects }, "jobs whose worker ended are tried with nothing beside");
+    const maxMs = TRIAL_STALLS * this.options.stallMs;
+    try {
+      this.gated = true;
+      if (await this.drain(maxMs)) await this.trials.run(handle, performance.now() + maxMs);
+      else this.nextTrialMs = performance.now() + TRIAL_PAUSE_STALLS * this.options.stallMs;
+    } finally {
+      this.gated = false;
+      for (const wake of this.held.splice(0)) wake();
+    }
+    await this.trials.leave();
+  }
+
+  /** Waits until nothing is in work; false where that takes too long. */
+  private async drain(maxMs: number): Promise<boolean> {
+    const waited = new AbortController();
+    this.drained = () => waited.abort();
+    if (this.inWork.size > 0) await pause(maxMs, waited.signal);
+    return this.inWork.size === 0;
   }
 
   private async clearGhosts(): Promise<number> {
@@ -186,27 +243,15 @@ export class BeeQueue implements JobQueue {
     for (;;) {
       const present = this.inWork.get(job.id);
       if (present !== undefined) return present;
-      if (this.inWork.size < concurrency) break;
+      if (this.inWork.size < concurrency && !this.gated) break;
       await new Promise<void>((resolve) => this.held.push(resolve));
     }
     const work = handle(job).finally(() => {
       this.inWork.delete(job.id);
-      this.held.shift()?.();
+      if (!this.gated) this.held.shift()?.();
+      else if (this.inWork.size === 0) this.drained();
     });
     this.inWork.set(job.id, work);
     return work;
   }
-}
-
-function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) return resolve();
-    const timer = setTimeout(done, ms);
-    signal.addEventListener("abort", done, { once: true });
-    function done() {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", done);
-      resolve();
-    }
-  });
 }

@@ -6,8 +6,9 @@ import { ParleyError } from "../../errors.ts";
 /** Steps in one transaction; more would keep the process from everything else for too long. */
 const GROUP_MAX = 1_000;
 
-const SCHEMA_VERSION = 1;
-const SCHEMA = `
+/** Each step makes the next version of the file; a new file goes through all of them. */
+const SCHEMA = [
+  `
   -- One row. \`jobs\` is how many rows that table has, which SQLite does not know without counting.
   CREATE TABLE ledger (
     only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
@@ -37,7 +38,18 @@ const SCHEMA = `
     due_ms INTEGER NOT NULL DEFAULT 0, parked INTEGER NOT NULL DEFAULT 0, error TEXT
   ) STRICT;
   CREATE INDEX jobs_parked ON jobs (create_ms, seq) WHERE parked = 1;
-`;
+`,
+  `
+  -- How many jobs may have been in work when the process ended, 0 where it ended in order.
+  ALTER TABLE ledger ADD COLUMN in_work INTEGER NOT NULL DEFAULT 0;
+  -- 0 for a job that is no suspect, see trials.ts; \`tried\` is 1 while it is in work as one.
+  ALTER TABLE jobs ADD COLUMN level INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE jobs ADD COLUMN tried INTEGER NOT NULL DEFAULT 0;
+  CREATE INDEX jobs_suspect ON jobs (level, seq) WHERE level > 0 AND parked = 0;
+  CREATE INDEX jobs_tried ON jobs (seq) WHERE tried = 1;
+  CREATE INDEX jobs_due ON jobs (due_ms) WHERE due_ms > 0 AND parked = 0;
+`,
+];
 
 interface Step {
   work: () => unknown;
@@ -168,11 +180,12 @@ function createSchema(db: DatabaseSync, dataDir: string): void {
   const { user_version: version } = db.prepare("PRAGMA user_version").get() as {
     user_version: number;
   };
-  if (version === SCHEMA_VERSION) return;
-  if (version > SCHEMA_VERSION) {
+  if (version === SCHEMA.length) return;
+  if (version > SCHEMA.length) {
     throw new Error(`the data folder ${dataDir} was written by a newer version of Parley`);
   }
-  db.exec(`BEGIN IMMEDIATE; ${SCHEMA} PRAGMA user_version = ${SCHEMA_VERSION}; COMMIT`);
+  const steps = SCHEMA.slice(version).join("");
+  db.exec(`BEGIN IMMEDIATE; ${steps} PRAGMA user_version = ${SCHEMA.length}; COMMIT`);
 }
 
 function unavailable(cause: unknown): ParleyError {
