@@ -8,6 +8,7 @@ import type { Chat } from "../../gen/parley/v1/chat.ts";
 import type { Message } from "../../gen/parley/v1/message.ts";
 import type { NumberRange } from "../../gen/parley/v1/state.ts";
 import type { Job } from "./jobs.ts";
+import type { Finding, Position, Rebuild, Upkeep } from "./upkeep.ts";
 
 /** A counter: of the chats of an application (no `chatNumber`), or of a chat's messages. */
 export interface Counter {
@@ -102,6 +103,8 @@ export interface Intake {
    */
   changed(limit: number): Promise<Counter[]>;
   forget(counters: Counter[]): Promise<void>;
+  /** Which of these counters `changed` would tell, in the order asked for. */
+  areChanged(counters: Counter[]): Promise<boolean[]>;
   /** What the backlog bound counts. */
   backlog(): Promise<{ jobs: number; requestIds: number }>;
 }
@@ -184,10 +187,16 @@ export interface Store {
   updateCounts(counts: { counter: Counter; count: number }[], countTime: Date): Promise<Counter[]>;
   /** Notes that the index lacks these messages; widens the chat's gap where it has one. */
   noteGaps(gaps: ({ range: NumberRange } & ChatKey)[]): Promise<void>;
-  /** Some gaps, at most `limit`, each with a version for closeGap. */
-  listGaps(limit: number): Promise<({ range: NumberRange; version: number } & ChatKey)[]>;
-  /** Closes a gap unless it was noted anew since it was listed; says whether it did. */
-  closeGap(gap: { version: number } & ChatKey): Promise<boolean>;
+  /** Some gaps in the order of their chats, at most `limit`, each with a version for closeGap. */
+  listGaps(
+    limit: number,
+    after?: Position,
+  ): Promise<({ position: Position; range: NumberRange; version: number } & ChatKey)[]>;
+  /**
+   * Closes a gap, or narrows it to what is `left` of it, unless it was noted anew since it was
+   * listed; says whether it did.
+   */
+  closeGap(gap: { version: number; left?: NumberRange } & ChatKey): Promise<boolean>;
   /**
    * Remembers which index the rows were last written to. Where it was another one before, notes in
    * the same transaction a gap over all messages of every chat, and says true.
@@ -259,6 +268,11 @@ export interface SearchIndex {
   count(key: ChatKey, range: NumberRange, signal?: AbortSignal): Promise<number>;
   /** Says which index this is: another id means that it was deleted or replaced, so lacks all. */
   identity(): Promise<string>;
+  /**
+   * Begins a second index, empty, in place of one that was begun before and not ended. From when
+   * the promise resolves on, every process writes what it indexes to both.
+   */
+  rebuild(): Promise<Rebuild>;
 }
 
 /** One holder at a time for a chore's tick. */
@@ -276,6 +290,9 @@ export interface Stack {
   ledger: Ledger;
   index: SearchIndex;
   lease: Lease;
+  upkeep: Upkeep;
+  /** What the stack's own technologies say of themselves, in bounded time; it never rejects. */
+  examine(): Promise<Finding[]>;
   /** Closes every connection and file; the queue is stopped before, by whoever started it. */
   stop(): Promise<void>;
 }

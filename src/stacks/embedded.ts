@@ -7,6 +7,7 @@ import { SqlLedger } from "./sql/ledger.ts";
 import { migrate } from "./sql/migrate.ts";
 import { closeOrm, openSqliteOrm } from "./sql/orm.ts";
 import { SqlStore } from "./sql/store.ts";
+import { SqlUpkeep } from "./sql/upkeep.ts";
 import { SqliteIntake } from "./sqlite/intake.ts";
 import { IntakeDb } from "./sqlite/intake-db.ts";
 import { InProcessLease } from "./sqlite/lease.ts";
@@ -31,6 +32,8 @@ export async function openEmbedded(config: Config, { processId }: OpenOptions): 
       ledger: new SqlLedger({ orm }),
       index: new SqliteSearchIndex(new Database(orm)),
       lease: new InProcessLease(),
+      upkeep: new SqlUpkeep({ orm }),
+      examine: async () => [],
       stop: async () => {
         await closeOrm(orm);
         db.close();

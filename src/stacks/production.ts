@@ -11,6 +11,7 @@ import { SqlLedger } from "./sql/ledger.ts";
 import { migrate, pendingMigrations } from "./sql/migrate.ts";
 import { closeOrm, type Orm, openMysqlOrm } from "./sql/orm.ts";
 import { SqlStore } from "./sql/store.ts";
+import { SqlUpkeep } from "./sql/upkeep.ts";
 
 /** MySQL or MariaDB, Redis and Elasticsearch. Only the database must be there at the start. */
 export async function openProduction(config: Config, options: OpenOptions): Promise<Stack> {
@@ -42,6 +43,8 @@ export async function openProduction(config: Config, options: OpenOptions): Prom
     ledger: new SqlLedger({ orm }),
     index: new ElasticSearchIndex(client, config.PARLEY_ELASTICSEARCH_INDEX),
     lease,
+    upkeep: new SqlUpkeep({ orm }),
+    examine: async () => [],
     stop: async () => {
       intake.stop();
       lease.stop();

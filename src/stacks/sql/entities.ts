@@ -136,6 +136,16 @@ export const SearchIndexRow = defineEntity({
   },
 });
 
+/** When each chore last did its work. */
+export const ChoreRunRow = defineEntity({
+  name: "ChoreRunRow",
+  tableName: "chore_runs",
+  properties: {
+    name: text(64).primary(),
+    beganTime: time(),
+  },
+});
+
 export type ApplicationRow = InferEntity<typeof ApplicationRow>;
 export type ChatRow = InferEntity<typeof ChatRow>;
 export type MessageRow = InferEntity<typeof MessageRow>;
@@ -150,4 +160,5 @@ export const entities = [
   VoidRow,
   SearchGapRow,
   SearchIndexRow,
+  ChoreRunRow,
 ];
