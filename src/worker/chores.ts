@@ -50,9 +50,7 @@ const REFUSED_TOLD_MAX = 10;
  * left to the next run. A gap with a message that the index refuses is narrowed to what is refused,
  * and stands in no other's way. Says how many messages were indexed, and some that were refused.
  */
-export async function repairIndex(
-  parts: Parts,
-): Promise<{ indexed: number; refused: Refused[] }> {
+export async function repairIndex(parts: Parts): Promise<{ indexed: number; refused: Refused[] }> {
   await parts.store.adoptIndex(await parts.index.identity());
   let indexed = 0;
   const refused: Refused[] = [];

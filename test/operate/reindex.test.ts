@@ -20,9 +20,9 @@ describeStacks("reindex", (stack) => {
     const applicationToken = application!.token;
     key = { applicationToken, chatNumber: 1 };
     for (const _ of [1, 2, 3]) await parley.clients.createChat({ applicationToken });
-    for (let at = 0; at < MESSAGES; at++) {
-      await say(1 + (at % 3), at > MESSAGES - 4 ? State.STATE_SEARCHABLE : State.STATE_ACCEPTED);
-    }
+    const chats = Array.from({ length: MESSAGES }, (_, at) => 1 + (at % 3));
+    await Promise.all(chats.map((chatNumber) => say(chatNumber)));
+    await Promise.all([1, 2, 3].map((chatNumber) => say(chatNumber, State.STATE_SEARCHABLE)));
     await parley.system.stack.index.identity();
     await repairIndex(parley.system.stack);
   });

@@ -49,9 +49,11 @@ export async function listGaps(
       raw("a.id as id"),
     ])
     .innerJoin("g.application", "a")
-    .where(raw("(g.application_id > ? or (g.application_id = ? and g.chat_number > ?))", [
-      ...[application, application, chat],
-    ]))
+    .where(
+      raw("(g.application_id > ? or (g.application_id = ? and g.chat_number > ?))", [
+        ...[application, application, chat],
+      ]),
+    )
     .orderBy({ application: 1, chatNumber: 1 })
     .limit(limit)
     .execute<GapRow[]>("all");

@@ -113,7 +113,11 @@ export class SqlUpkeep implements Upkeep {
       const { applicationId, chatNumber: number } = key;
       const changed =
         number === 0
-          ? em.nativeUpdate(ApplicationRow, { id: applicationId, chatsCount: from }, { chatsCount: to })
+          ? em.nativeUpdate(
+              ApplicationRow,
+              { id: applicationId, chatsCount: from },
+              { chatsCount: to },
+            )
           : em.nativeUpdate(
               ChatRow,
               { application: applicationId, number, messagesCount: from },

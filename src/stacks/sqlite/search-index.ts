@@ -3,8 +3,8 @@ import { setImmediate as breathe } from "node:timers/promises";
 import type { NumberRange } from "../../../gen/parley/v1/state.ts";
 import { FOLD_VERSION, foldText } from "../../core/fold.ts";
 import type { ChatKey, SearchDocument, SearchIndex } from "../../core/ports.ts";
-import { ParleyError } from "../../errors.ts";
 import type { Rebuild } from "../../core/upkeep.ts";
+import { ParleyError } from "../../errors.ts";
 import type { Database, Session, Value } from "../sql/database.ts";
 import { conditionOf, errorOf, NUMBER, ROWID, rowidOf, slicesOf } from "./search-rows.ts";
 import { CURRENT, NEXT, type SearchTables, tablesSchema } from "./search-schema.ts";
@@ -12,10 +12,7 @@ import { CURRENT, NEXT, type SearchTables, tablesSchema } from "./search-schema.
 /** Rows that a scan looks at before others have a turn: SQLite works on the thread that serves. */
 const SCAN_ROWS_MAX = 4_096;
 
-const DROP_NEXT = [
-  `drop table if exists ${NEXT.messages}`,
-  `drop table if exists ${NEXT.chats}`,
-];
+const DROP_NEXT = [`drop table if exists ${NEXT.messages}`, `drop table if exists ${NEXT.chats}`];
 
 const SWAP = [
   `drop table ${CURRENT.messages}`,
