@@ -25,9 +25,14 @@ export interface System {
 }
 
 /** Opens the stack that the settings name, and builds the parts on it without starting them. */
-export async function openSystem(config: Config, which: Part[], log: Logger): Promise<System> {
+export async function openSystem(
+  config: Config,
+  which: Part[],
+  log: Logger,
+  { unready = false } = {},
+): Promise<System> {
   const processId = randomUUID();
-  const stack = await openStack(config, { log, processId });
+  const stack = await openStack(config, { log, processId, unready });
   const numbering = new Numbering({ ...stack, processId });
   const core: Core = { ...stack, numbering };
   const graceMs = config.PARLEY_STOP_GRACE_MS;

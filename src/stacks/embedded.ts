@@ -8,6 +8,7 @@ import { migrate } from "./sql/migrate.ts";
 import { closeOrm, openSqliteOrm } from "./sql/orm.ts";
 import { SqlStore } from "./sql/store.ts";
 import { SqlUpkeep } from "./sql/upkeep.ts";
+import { examineFolder } from "./sqlite/examine.ts";
 import { SqliteIntake } from "./sqlite/intake.ts";
 import { IntakeDb } from "./sqlite/intake-db.ts";
 import { InProcessLease } from "./sqlite/lease.ts";
@@ -20,6 +21,7 @@ export async function openEmbedded(config: Config, { processId }: OpenOptions): 
   try {
     const orm = await openSqliteOrm({ file: join(config.PARLEY_DATA_DIR, "store.db") });
     await migrate(orm);
+    const index = new SqliteSearchIndex(new Database(orm));
     return {
       name: "embedded",
       intake: new SqliteIntake({
@@ -30,10 +32,10 @@ export async function openEmbedded(config: Config, { processId }: OpenOptions): 
       queue: new SqliteQueue({ db }),
       store: new SqlStore({ orm, processId }),
       ledger: new SqlLedger({ orm }),
-      index: new SqliteSearchIndex(new Database(orm)),
+      index,
       lease: new InProcessLease(),
       upkeep: new SqlUpkeep({ orm }),
-      examine: async () => [],
+      examine: () => examineFolder({ dataDir: config.PARLEY_DATA_DIR, db, orm, index }),
       stop: async () => {
         await closeOrm(orm);
         db.close();

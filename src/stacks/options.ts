@@ -5,4 +5,6 @@ export interface OpenOptions {
   log: Logger;
   /** Tells this process from every other one that writes to the same database. */
   processId: string;
+  /** Open it though the database may be away or lack migrations: for who looks what is wrong. */
+  unready?: boolean;
 }

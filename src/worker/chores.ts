@@ -20,15 +20,33 @@ export async function syncCounts(parts: Parts, now: () => Date): Promise<number>
     const counters = await parts.intake.changed(CHORE_ROWS_MAX);
     if (counters.every((counter) => told.has(nameOf(counter)))) return copied;
     for (const counter of counters) told.add(nameOf(counter));
-    const values = await parts.intake.counts(counters);
-    const given = counters.map((counter, at) => ({ counter, count: values[at] ?? 0 }));
-    const voids = await parts.ledger.countVoids(given);
-    const counts = given.map(({ counter, count }, at) => ({ counter, count: count - voids[at]! }));
+    const counts = await readCounts(parts, counters);
     const missing = new Set((await parts.store.updateCounts(counts, now())).map(nameOf));
     const stored = counters.filter((counter) => !missing.has(nameOf(counter)));
     await parts.intake.forget(stored);
     copied += stored.length;
   }
+}
+
+/** What a counter says, and the count that belongs into its row. */
+export interface Counted {
+  counter: Counter;
+  /** The highest number that was given; undefined where the intake lacks the counter. */
+  value: number | undefined;
+  voids: number;
+  count: number;
+}
+
+export async function readCounts(
+  parts: Pick<Parts, "intake" | "ledger">,
+  counters: Counter[],
+): Promise<Counted[]> {
+  const values = await parts.intake.counts(counters);
+  const given = counters.map((counter, at) => ({ counter, count: values[at] ?? 0 }));
+  const voids = await parts.ledger.countVoids(given);
+  return given.map(({ counter, count }, at) => {
+    return { counter, value: values[at], voids: voids[at]!, count: count - voids[at]! };
+  });
 }
 
 function nameOf(counter: Counter): string {

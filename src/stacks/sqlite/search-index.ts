@@ -98,6 +98,13 @@ export class SqliteSearchIndex implements SearchIndex {
     };
   }
 
+  /** Whether there are tables of a rebuild that nobody works on. */
+  async isLeftUnfinished(): Promise<boolean> {
+    const sql = "select name from sqlite_master where name = ?";
+    const found = await this.rows(sql, [NEXT.chats]);
+    return found.length > 0 && !this.rebuilding;
+  }
+
   async find(
     query: { parts: string[]; before: number; limit: number; signal?: AbortSignal } & ChatKey,
   ): Promise<number[]> {
