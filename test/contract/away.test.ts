@@ -4,11 +4,13 @@ import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { join } from "node:path";
 import { expect } from "chai";
 import type { Ledger, Store } from "../../src/core/ports.ts";
+import type { Upkeep } from "../../src/core/upkeep.ts";
 import { Database } from "../../src/stacks/sql/database.ts";
 import { SqlLedger } from "../../src/stacks/sql/ledger.ts";
 import { migrate } from "../../src/stacks/sql/migrate.ts";
 import { closeOrm, openMysqlOrm, openSqliteOrm } from "../../src/stacks/sql/orm.ts";
 import { SqlStore } from "../../src/stacks/sql/store.ts";
+import { SqlUpkeep } from "../../src/stacks/sql/upkeep.ts";
 import {
   type FreshServers,
   freshDataDir,
@@ -28,8 +30,10 @@ import {
 const token = randomUUID();
 const key = { applicationToken: token, chatNumber: 1 };
 
-/** Every step that a store and a ledger have. */
-function everyStep({ store, ledger }: { store: Store; ledger: Ledger }) {
+type Steps = { store: Store; ledger: Ledger; upkeep: Upkeep };
+
+/** Every step that a store, a ledger and an upkeep have. */
+function everyStep({ store, ledger, upkeep }: Steps) {
   const seen = { processId: "one", epoch: 1, accepts: 1 };
   return {
     insertApplication: () => store.insertApplication(newApplication()),
@@ -46,6 +50,14 @@ function everyStep({ store, ledger }: { store: Store; ledger: Ledger }) {
     listGaps: () => store.listGaps(1),
     closeGap: () => store.closeGap({ ...key, version: 1 }),
     adoptIndex: () => store.adoptIndex("index"),
+    listChoreRuns: () => upkeep.listChoreRuns(),
+    noteChoreRun: () => upkeep.noteChoreRun({ name: "x", beganTime: new Date(0) }),
+    listSpans: () => upkeep.listSpans({ limit: 1 }),
+    countMessages: () => upkeep.countMessages(),
+    listCounters: () => upkeep.listCounters({ limit: 1 }),
+    drawPosition: () => upkeep.drawPosition(),
+    mendCount: () => upkeep.mendCount({ counter: key, from: 0, to: 1 }),
+    adoptedIndex: () => upkeep.adoptedIndex(),
     get: () => ledger.get(),
     begin: () => ledger.begin({ after: 0, runId: "run" }),
     confirm: () => ledger.confirm({ epoch: 1, runId: "run" }),
@@ -59,10 +71,7 @@ function everyStep({ store, ledger }: { store: Store; ledger: Ledger }) {
 }
 
 /** Fails unless every step says within `withinMs` that the database is away. */
-async function expectAway(
-  parts: { store: Store; ledger: Ledger },
-  withinMs: number,
-): Promise<void> {
+async function expectAway(parts: Steps, withinMs: number): Promise<void> {
   const startMs = Date.now();
   const steps = Object.entries(everyStep(parts)).map(async ([name, step]) => {
     const error = await step().then(
@@ -119,7 +128,11 @@ const TIMEOUTS = { connectMs: 300, silenceMs: 400, stepMs: 1_000 };
 
 async function open(url: string, poolMax = 4) {
   const orm = await openMysqlOrm({ url, poolMax, timeouts: TIMEOUTS });
-  const parts = { store: new SqlStore({ orm, processId: "one" }), ledger: new SqlLedger({ orm }) };
+  const parts = {
+    store: new SqlStore({ orm, processId: "one" }),
+    ledger: new SqlLedger({ orm }),
+    upkeep: new SqlUpkeep({ orm }),
+  };
   return { ...parts, orm, close: () => closeOrm(orm) };
 }
 

@@ -6,10 +6,9 @@ import { type Connection, createConnection } from "mysql2/promise";
 import { State } from "../../src/client.ts";
 import type { Finding, Rank } from "../../src/core/upkeep.ts";
 import { doctorOperation } from "../../src/operate/doctor.ts";
-import { runOperation } from "../../src/operate/operation.ts";
 import { quickCheck } from "../../src/stacks/sqlite/quick-check.ts";
 import { Scheduler } from "../../src/worker/scheduler.ts";
-import { runCommand } from "../support/command.ts";
+import { runCommand, runHere } from "../support/command.ts";
 import { productionMissing } from "../support/servers.ts";
 import {
   describeStacks,
@@ -22,24 +21,12 @@ import {
 
 /** What doctor finds on a running system. */
 async function examine(parley: Running): Promise<Finding[]> {
-  const { stack, core } = parley.system;
-  const lines: string[] = [];
-  let failed = false;
-  const output = {
-    line: (text: string) => lines.push(text),
-    progress: () => {},
-    failed: () => {
-      failed = true;
-    },
-  };
-  const { signal } = new AbortController();
-  const parts = { stack, core, config: parley.config, signal };
-  await runOperation(doctorOperation, { json: true }, parts, output);
+  const { code, lines } = await runHere(doctorOperation, { json: true }, parley);
   const { findings, errors } = JSON.parse(lines.join("")) as {
     findings: Finding[];
     errors: number;
   };
-  expect(failed).to.equal(errors > 0);
+  expect(code).to.equal(errors > 0 ? 1 : 0);
   return findings;
 }
 

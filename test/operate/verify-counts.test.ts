@@ -4,7 +4,10 @@ import { expect } from "chai";
 import { Redis } from "ioredis";
 import { createConnection } from "mysql2/promise";
 import { State } from "../../src/client.ts";
-import { runCommand } from "../support/command.ts";
+import { epochNewOperation } from "../../src/operate/epoch.ts";
+import { verifyCountsOperation } from "../../src/operate/verify-counts.ts";
+import { syncCounts } from "../../src/worker/chores.ts";
+import { runCommand, runHere } from "../support/command.ts";
 import { describeStacks, freshPlace, type Place, type Running, start } from "../support/system.ts";
 
 describeStacks("verify-counts", (stack) => {
@@ -21,7 +24,7 @@ describeStacks("verify-counts", (stack) => {
     const waitFor = State.STATE_PERSISTED;
     for (const _ of [1, 2]) await parley.clients.createChat({ applicationToken, waitFor });
     for (const _ of [1, 2, 3]) await say();
-    expect(await runCommand(place.env, "sync-counts")).to.include({ code: 0 });
+    await syncCounts(parley.system.stack, () => new Date());
   });
   afterEach(async () => {
     await parley?.stop();
@@ -34,12 +37,11 @@ describeStacks("verify-counts", (stack) => {
     return message!.number;
   };
 
-  async function verify(...flags: string[]) {
-    const ran = await runCommand(place.env, "verify-counts", "--json", ...flags);
-    expect(ran.stderr).to.equal("");
-    const lines = ran.stdout.trim().split("\n");
-    const drifts = lines.slice(0, -1).map((line) => JSON.parse(line));
-    return { code: ran.code, drifts, sum: JSON.parse(lines.at(-1)!) };
+  async function verify({ mend = false } = {}) {
+    const typed = { mend, json: true };
+    const ran = await runHere(verifyCountsOperation, typed, parley ?? place.env);
+    const drifts = ran.lines.slice(0, -1).map((line) => JSON.parse(line));
+    return { code: ran.code, drifts, sum: JSON.parse(ran.lines.at(-1)!) };
   }
 
   const fine = { code: 0, drifts: [], sum: { counters: 3, drift: 0, mended: 0 } };
@@ -86,7 +88,7 @@ describeStacks("verify-counts", (stack) => {
     await parley.clients.createChat({ applicationToken: key.applicationToken });
     expect(await verify()).to.deep.equal(fine);
     const told = await runCommand(place.env, "verify-counts");
-    expect(told.stdout).to.equal("3 counters compared: 0 drift\n");
+    expect(told).to.include({ code: 0, stdout: "3 counters compared: 0 drift\n" });
   });
 
   it("reports a stored count that is wrong, and mends it in both directions", async () => {
@@ -104,20 +106,22 @@ describeStacks("verify-counts", (stack) => {
     expect(ofChats).to.include({ ...wrong, chat_number: null, counter: 2, stored: 1, expected: 2 });
     const third = { chat_number: 1, counter: 3, highest_row: 3, stored: 9, expected: 3 };
     expect(ofMessages).to.include({ ...wrong, ...third });
-    const mended = await verify("--mend");
-    expect(mended).to.deep.include({ code: 0, sum: { counters: 3, drift: 2, mended: 2 } });
+    expect(await runCommand(place.env, "verify-counts")).to.include({ code: 1 });
+    const mended = await runCommand(place.env, "verify-counts", "--mend");
+    expect(mended.code).to.equal(0);
+    expect(mended.stdout).to.match(/stored 9, expected 3: mended\n3 .*: 2 drift, 2 mended\n$/);
     expect(await verify()).to.deep.equal(fine);
   });
 
   it("never sets a counter that is behind its rows, and says what to do", async () => {
     await hurtCounter({ value: 1 });
-    const found = await verify("--mend");
+    const found = await verify({ mend: true });
     expect(found).to.deep.include({ code: 1, sum: { counters: 3, drift: 1, mended: 0 } });
     expect(found.drifts[0]).to.include({ kind: "behind", counter: 1, highest_row: 3, stored: 3 });
     expect(found.drifts[0].advice).to.include("epoch new");
     expect((await verify()).drifts[0]).to.include({ kind: "behind", counter: 1 });
 
-    expect(await runCommand(place.env, "epoch", "new", "--yes")).to.include({ code: 0 });
+    expect(await runHere(epochNewOperation, { yes: true }, place.env)).to.include({ code: 0 });
     parley = await start(place);
     expect(await say()).to.equal(65);
     expect(await verify()).to.deep.equal(fine);
@@ -127,7 +131,7 @@ describeStacks("verify-counts", (stack) => {
     await hurtCounter("gone");
     expect((await verify()).drifts).to.have.length(1);
     expect((await verify()).drifts[0]).to.include({ kind: "missing", counter: null, stored: 3 });
-    const mended = await verify("--mend");
+    const mended = await verify({ mend: true });
     expect(mended).to.deep.include({ code: 0, sum: { counters: 3, drift: 1, mended: 1 } });
     expect(await verify()).to.deep.equal(fine);
     parley = await start(place);
@@ -136,7 +140,7 @@ describeStacks("verify-counts", (stack) => {
 
   it("reports numbers that are neither row nor job nor void", async () => {
     await deleteRow(3);
-    const found = await verify("--mend");
+    const found = await verify({ mend: true });
     expect(found).to.deep.include({ code: 1, sum: { counters: 3, drift: 1, mended: 0 } });
     expect(found.drifts[0]).to.include({ kind: "rows", counter: 3, highest_row: 2 });
   });

@@ -58,10 +58,7 @@ export class SqlUpkeep implements Upkeep {
   listSpans(page: { after?: Position; limit: number }): Promise<Span[]> {
     const { after = START, limit } = page;
     return this.database.read(async (em) => {
-      const rows =
-        this.database.dialect === "mysql"
-          ? await this.groupSpans(em, after, limit)
-          : await this.seekSpans(em, after, limit);
+      const rows = await this.seekSpans(em, after, limit);
       const tokens = await tokensOf(em, rows);
       return rows.map((row) => ({
         position: [row.application_id, row.chat_number] as const,
@@ -134,41 +131,40 @@ export class SqlUpkeep implements Upkeep {
     });
   }
 
-  /** InnoDB reads the first and the last row of each chat alone. */
-  private async groupSpans(em: Session, after: Position, limit: number): Promise<SpanRow[]> {
-    const [application, chat] = after;
-    const select = (where: string, values: number[], most: number) =>
-      this.database.rows<SpanRow>(
-        em,
-        `SELECT application_id, chat_number, MIN(number) AS first_number, MAX(number) AS last_number
-          FROM messages WHERE application_id ${where}
-          GROUP BY application_id, chat_number ORDER BY application_id, chat_number LIMIT ${most}`,
-        values,
-      );
-    const rows = await select("= ? AND chat_number > ?", [application, chat], limit);
-    if (rows.length === limit) return rows;
-    return [...rows, ...(await select("> ?", [application], limit - rows.length))];
-  }
-
-  /** SQLite would read every row, so each chat is looked for behind the one before. */
+  /**
+   * Each chat is looked for behind the one before: a GROUP BY reads every row of the chats, which
+   * may be any number of rows.
+   */
   private async seekSpans(em: Session, after: Position, limit: number): Promise<SpanRow[]> {
     const rows: SpanRow[] = [];
     let [application, chat] = after;
     while (rows.length < limit) {
-      const [row] = await this.database.rows<SpanRow>(
-        em,
-        `SELECT application_id, chat_number, number AS first_number, (SELECT MAX(number)
-            FROM messages m WHERE m.application_id = messages.application_id
-            AND m.chat_number = messages.chat_number) AS last_number
-          FROM messages WHERE (application_id, chat_number) > (?, ?)
-          ORDER BY application_id, chat_number, number LIMIT 1`,
-        [application, chat],
-      );
+      const row =
+        (await this.seekSpan(em, "= ? AND m.chat_number > ?", [application, chat])) ??
+        (await this.seekSpan(em, "> ?", [application]));
       if (row === undefined) break;
       rows.push(row);
       [application, chat] = [row.application_id, row.chat_number];
     }
     return rows;
+  }
+
+  private async seekSpan(
+    em: Session,
+    where: string,
+    values: number[],
+  ): Promise<SpanRow | undefined> {
+    const [row] = await this.database.rows<SpanRow>(
+      em,
+      `SELECT m.application_id, m.chat_number, m.number AS first_number,
+          (SELECT MAX(l.number) FROM messages l
+            WHERE l.application_id = m.application_id AND l.chat_number = m.chat_number)
+          AS last_number
+        FROM messages m WHERE m.application_id ${where}
+        ORDER BY m.application_id, m.chat_number, m.number LIMIT 1`,
+      values,
+    );
+    return row;
   }
 
   private applicationCounters(em: Session, from: number, limit: number): Promise<CounterRow[]> {
