@@ -8,7 +8,7 @@ import type { Chat } from "../../gen/parley/v1/chat.ts";
 import type { Message } from "../../gen/parley/v1/message.ts";
 import type { NumberRange } from "../../gen/parley/v1/state.ts";
 import type { Job } from "./jobs.ts";
-import type { Finding, Position, Rebuild, Upkeep } from "./upkeep.ts";
+import type { Finding, ListedGap, Position, Rebuild, Upkeep } from "./upkeep.ts";
 
 /** A counter: of the chats of an application (no `chatNumber`), or of a chat's messages. */
 export interface Counter {
@@ -188,10 +188,7 @@ export interface Store {
   /** Notes that the index lacks these messages; widens the chat's gap where it has one. */
   noteGaps(gaps: ({ range: NumberRange } & ChatKey)[]): Promise<void>;
   /** Some gaps in the order of their chats, at most `limit`, each with a version for closeGap. */
-  listGaps(
-    limit: number,
-    after?: Position,
-  ): Promise<({ position: Position; range: NumberRange; version: number } & ChatKey)[]>;
+  listGaps(limit: number, after?: Position): Promise<ListedGap[]>;
   /**
    * Closes a gap, or narrows it to what is `left` of it, unless it was noted anew since it was
    * listed; says whether it did.

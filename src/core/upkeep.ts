@@ -6,6 +6,13 @@ import type { ChatKey, Counter, SearchDocument } from "./ports.ts";
 /** Where a walk over chats goes on: behind this one. Only the adapter knows what the ids mean. */
 export type Position = readonly [applicationId: number, chatNumber: number];
 
+/** A search gap, with what Store.closeGap needs and where the next page of gaps begins. */
+export interface ListedGap extends ChatKey {
+  position: Position;
+  range: NumberRange;
+  version: number;
+}
+
 /** A chore, and when the last of its runs that came to their end began. */
 export interface ChoreRun {
   name: string;
@@ -27,7 +34,10 @@ export interface Upkeep {
   listChoreRuns(): Promise<ChoreRun[]>;
   /** Notes a run; one that began before the one that is noted changes nothing. */
   noteChoreRun(run: ChoreRun): Promise<void>;
-  /** The chats that have messages, each with its lowest and highest number; in order. */
+  /**
+   * The chats that have messages, each with its lowest and highest number; in order. The token is
+   * "" where the application is gone.
+   */
   listSpans(page: {
     after?: Position;
     limit: number;

@@ -113,7 +113,8 @@ async function lookAtJobs({ intake, queue }: Stack, config: Config): Promise<Fin
 async function lookAtGaps({ store }: Stack): Promise<Finding[]> {
   const gaps = (await store.listGaps(COUNTED_MAX)).length;
   if (gaps === 0) return [];
-  const what = `the index lacks messages of ${gaps === COUNTED_MAX ? "at least " : ""}${gaps} chats`;
+  const least = gaps === COUNTED_MAX ? "at least " : "";
+  const what = `the index lacks messages of ${least}${gaps} chats`;
   const advice =
     "the repair chore adds them while the index is well; where they stay, see the scheduler's log";
   return [{ rank: "warning", part: "search", what, advice }];

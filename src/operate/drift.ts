@@ -30,7 +30,7 @@ export const ADVICE: Record<DriftKind, string> = {
   behind:
     "Redis or intake.db came back as an older copy: say epoch new, unless you just did; then it " +
     "is set right at its next use",
-  rows: "the database came back as an older copy, or rows were deleted by hand: restore a newer one",
+  rows: "the database came back as an older copy, or rows were deleted: restore a newer one",
 };
 
 type Parts = Pick<Stack, "intake" | "ledger" | "store" | "upkeep">;

@@ -153,7 +153,8 @@ async function* pagesOfSpans(parts: Parts) {
   for (let after: Position | undefined; ; ) {
     const page = after === undefined ? { limit: SPANS_MAX } : { after, limit: SPANS_MAX };
     const spans = await parts.upkeep.listSpans(page);
-    yield spans;
+    // Messages whose application is gone are nobody's to find.
+    yield spans.filter((span) => span.applicationToken !== "");
     if (spans.length < SPANS_MAX) return;
     after = spans[spans.length - 1]!.position;
   }

@@ -9,7 +9,7 @@ describeStacks("upkeep", (stack) => {
   let upkeep: Upkeep;
   const tokens: string[] = [];
 
-  /** Two applications: the first with chats 1 and 3, and messages of 1 and of 2, which has no row. */
+  /** Two applications. The first has chats 1 and 3, and messages of 1 and of 2, a lost chat. */
   before(async () => {
     place = await freshPlace(stack);
     parley = await start(place, []);

@@ -91,7 +91,7 @@ suite("schedulers that are killed", () => {
     }
   }
 
-  it("in the middle of a sync leave its rest to others, and no count moves back", async function () {
+  it("in mid-sync leave its rest to others, and no count moves back", async function () {
     this.timeout(60_000);
     const first = spawnScheduler("* * * * * *");
     const at = await until((done) => done > 0);

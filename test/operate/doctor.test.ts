@@ -73,7 +73,7 @@ describeStacks("doctor", (stack) => {
     expect(wrong).to.deep.equal([]);
   });
 
-  it("is a command that ranks, tells what to do and ends with 1 where there is an error", async () => {
+  it("ranks what it finds, tells what to do and ends with 1 where there is an error", async () => {
     const well = await runCommand(place.env, "doctor");
     expect(well.stdout, well.stderr).to.match(/\d+ errors, \d+ warnings, \d+ notes\n$/);
     const { ledger, upkeep } = parley.system.stack;
@@ -161,6 +161,17 @@ suite("doctor on the production stack", () => {
     await redis.del("bq:parley:jobs", "bq:parley:waiting", "bq:parley:failed");
     await parley.stop();
     parley = await start(place);
+  });
+
+  it("tells settings that do not go together", async () => {
+    const large = { PARLEY_MYSQL_POOL_MAX: "1000", PARLEY_WORKER_LANES: "64" };
+    const pool = await runHere(doctorOperation, { json: true }, { ...place.env, ...large });
+    const found = JSON.parse(pool.lines.join("")).findings as Finding[];
+    expectFinding(found, { rank: "error", part: "MySQL", what: /POOL_MAX is 1000/ });
+    const lanes = { PARLEY_MYSQL_POOL_MAX: "2", PARLEY_WORKER_LANES: "3" };
+    const few = await runHere(doctorOperation, { json: true }, { ...place.env, ...lanes });
+    const others = JSON.parse(few.lines.join("")).findings as Finding[];
+    expectFinding(others, { rank: "warning", part: "settings", what: /LANES is 3/ });
   });
 
   it("tells an index that takes nothing, was replaced, or is being rebuilt", async () => {

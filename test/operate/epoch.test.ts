@@ -108,6 +108,22 @@ describeStacks("epoch new", (stack) => {
     expect(await parley!.system.stack.ledger.get()).to.include({ epoch: 3, pending: false });
   });
 
+  it("gives no number twice while epochs begin under calls", async () => {
+    const { core } = parley!.system;
+    const say = async () =>
+      (await parley!.clients.createMessage({ ...key, message: { body: "x" } })).message!.number;
+    const numbers: number[] = [];
+    const speak = async () => {
+      for (let at = 0; at < 30; at++) numbers.push(await say());
+    };
+    const renew = async () => {
+      for (let at = 0; at < 3; at++) await core.numbering.renew();
+    };
+    await Promise.all([speak(), speak(), renew(), speak(), renew()]);
+    expect(new Set(numbers).size).to.equal(90);
+    expect(await parley!.system.stack.ledger.get()).to.include({ pending: false });
+  });
+
   it("takes one that was begun and never installed, and is not begun without --yes", async () => {
     const { ledger } = parley!.system.stack;
     await ledger.begin({ after: 1, runId: "x" });

@@ -2,14 +2,13 @@ import { randomInt } from "node:crypto";
 import { raw } from "@mikro-orm/sql";
 import type { NumberRange } from "../../../gen/parley/v1/state.ts";
 import type { ChatKey } from "../../core/ports.ts";
-import type { Position } from "../../core/upkeep.ts";
+import type { ListedGap, Position } from "../../core/upkeep.ts";
 import type { Database, Session } from "./database.ts";
 import { WORDS } from "./dialects.ts";
 import { SearchGapRow, SearchIndexRow } from "./entities.ts";
 import { findApplicationIds, findCounterKey } from "./keys.ts";
 
 export type Gap = { range: NumberRange } & ChatKey;
-export type ListedGap = Gap & { position: Position; version: number };
 
 /** See Store.noteGaps. */
 export async function noteGaps(database: Database, em: Session, gaps: Gap[]): Promise<void> {

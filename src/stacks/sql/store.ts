@@ -4,12 +4,12 @@ import type { Message } from "../../../gen/parley/v1/message.ts";
 import { type NumberRange, State } from "../../../gen/parley/v1/state.ts";
 import type { Job } from "../../core/jobs.ts";
 import type { ChatKey, Counter, NumberPage, Outcome, Store } from "../../core/ports.ts";
-import type { Position } from "../../core/upkeep.ts";
+import type { ListedGap, Position } from "../../core/upkeep.ts";
 import { updateCounts } from "./counts.ts";
 import { Database, type Session } from "./database.ts";
 import { ApplicationRow, CeilingRow, ChatRow, MessageRow } from "./entities.ts";
 import { isDuplicate } from "./failures.ts";
-import { adoptIndex, closeGap, type Gap, type ListedGap, listGaps, noteGaps } from "./gaps.ts";
+import { adoptIndex, closeGap, type Gap, listGaps, noteGaps } from "./gaps.ts";
 import { insertJobs } from "./insert-jobs.ts";
 import type { Orm } from "./orm.ts";
 

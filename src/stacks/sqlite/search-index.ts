@@ -6,20 +6,12 @@ import type { ChatKey, SearchDocument, SearchIndex } from "../../core/ports.ts";
 import type { Rebuild } from "../../core/upkeep.ts";
 import { ParleyError } from "../../errors.ts";
 import type { Database, Session, Value } from "../sql/database.ts";
+import { beginRebuild, type Rebuilding } from "./rebuild.ts";
 import { conditionOf, errorOf, NUMBER, ROWID, rowidOf, slicesOf } from "./search-rows.ts";
-import { CURRENT, NEXT, type SearchTables, tablesSchema } from "./search-schema.ts";
+import { CURRENT, NEXT, type SearchTables } from "./search-schema.ts";
 
 /** Rows that a scan looks at before others have a turn: SQLite works on the thread that serves. */
 const SCAN_ROWS_MAX = 4_096;
-
-const DROP_NEXT = [`drop table if exists ${NEXT.messages}`, `drop table if exists ${NEXT.chats}`];
-
-const SWAP = [
-  `drop table ${CURRENT.messages}`,
-  `drop table ${CURRENT.chats}`,
-  `alter table ${NEXT.messages} rename to ${CURRENT.messages}`,
-  `alter table ${NEXT.chats} rename to ${CURRENT.chats}`,
-];
 
 interface Chat {
   id: number;
@@ -42,67 +34,29 @@ interface Entry {
 export class SqliteSearchIndex implements SearchIndex {
   private readonly database: Database;
   /** This process is the only one on its folder, so it knows of every rebuild. */
-  private rebuilding = false;
-  private next: SearchTables | undefined;
+  private readonly rebuilding: Rebuilding = { underway: false, next: undefined };
 
   constructor(database: Database) {
     this.database = database;
   }
 
-  async index(documents: SearchDocument[]): Promise<(Error | undefined)[]> {
-    const errors = documents.map(errorOf);
-    const good = documents.filter((_, at) => errors[at] === undefined);
-    for (const slice of slicesOf(good)) {
-      await outward(this.database.transaction((em) => this.insertAll(em, slice)));
-      await breathe();
-    }
-    return errors;
+  index(documents: SearchDocument[]): Promise<(Error | undefined)[]> {
+    return this.write(documents, (em, slice) => this.insertAll(em, slice));
   }
 
-  /** See docs/adr/0071: both are written in one transaction, and the swap is one too. */
   async rebuild(): Promise<Rebuild> {
-    if (this.rebuilding) throw new Error("the index is being rebuilt already");
-    this.rebuilding = true;
-    try {
-      await this.identity();
-      await this.runAll([...DROP_NEXT, ...tablesSchema(NEXT)]);
-    } catch (error) {
-      this.rebuilding = false;
-      throw error;
-    }
-    this.next = NEXT;
-    const end = async (statements: string[]) => {
-      await this.runAll(statements, () => {
-        this.next = undefined;
-      });
-    };
-    return {
-      index: async (documents) => {
-        const errors = documents.map(errorOf);
-        const good = documents.filter((_, at) => errors[at] === undefined);
-        for (const slice of slicesOf(good)) {
-          await outward(this.database.transaction((em) => this.insertNext(em, slice)));
-          await breathe();
-        }
-        return errors;
-      },
-      finish: async () => {
-        await end(SWAP);
-        this.rebuilding = false;
-      },
-      abandon: async () => {
-        this.next = undefined;
-        this.rebuilding = false;
-        await end(DROP_NEXT);
-      },
-    };
+    return beginRebuild(this.rebuilding, {
+      prepare: () => this.identity(),
+      run: (statements, then) => this.runAll(statements, then),
+      index: (documents) => this.write(documents, (em, slice) => this.insertNext(em, slice)),
+    });
   }
 
   /** Whether there are tables of a rebuild that nobody works on. */
   async isLeftUnfinished(): Promise<boolean> {
     const sql = "select name from sqlite_master where name = ?";
     const found = await this.rows(sql, [NEXT.chats]);
-    return found.length > 0 && !this.rebuilding;
+    return found.length > 0 && !this.rebuilding.underway;
   }
 
   async find(
@@ -189,6 +143,20 @@ export class SqliteSearchIndex implements SearchIndex {
     return chat;
   }
 
+  /** Writes the good ones among documents in slices, and answers for each. */
+  private async write(
+    documents: SearchDocument[],
+    insert: (em: Session, slice: SearchDocument[]) => Promise<void>,
+  ): Promise<(Error | undefined)[]> {
+    const errors = documents.map(errorOf);
+    const good = documents.filter((_, at) => errors[at] === undefined);
+    for (const slice of slicesOf(good)) {
+      await outward(this.database.transaction((em) => insert(em, slice)));
+      await breathe();
+    }
+    return errors;
+  }
+
   private async runAll(statements: string[], then: () => void = () => {}): Promise<void> {
     await outward(
       this.database.transaction(async (em) => {
@@ -201,7 +169,7 @@ export class SqliteSearchIndex implements SearchIndex {
   private async insertAll(em: Session, documents: SearchDocument[]): Promise<void> {
     const chats = await this.insertChats(em, documents);
     await this.insert(em, CURRENT, entriesOf(documents, chats));
-    if (this.next !== undefined) await this.insertNext(em, documents);
+    if (this.rebuilding.next !== undefined) await this.insertNext(em, documents);
   }
 
   /** A chat has one id in both, so that a search which meets the swap reads the same chat. */
