@@ -146,6 +146,17 @@ describeStacks("reindex", (stack) => {
     await expectAllFound(lastOf);
   });
 
+  it("that is told to stop leaves everything as it was", async () => {
+    const { stack } = parley.system;
+    const stop = new AbortController();
+    const run = { signal: stop.signal, progress: () => stop.abort(new Error("told to stop")) };
+    const error = await reindex(stack, run).catch((reason: Error) => reason);
+    expect(error).to.be.instanceOf(Error).with.property("message", "told to stop");
+    if (stack.name === "production") expect(await indices()).to.have.length(1);
+    else expect(await stack.examine().then((all) => JSON.stringify(all))).to.not.include("reindex");
+    await expectAllFound(lastOf);
+  });
+
   it("notes what the new index lacks all the same, and what it refuses", async () => {
     const { stack } = parley.system;
     const index = Object.create(stack.index) as SearchIndex;

@@ -33,7 +33,7 @@ export async function examineRedis({ url }: { url: string }): Promise<Finding[]>
   }
 }
 
-function addServer(findings: Findings, info: Map<string, string>): void {
+export function addServer(findings: Findings, info: Map<string, string>): void {
   const version = info.get("redis_version") ?? "0";
   if (!isAtLeast(version, VERSION_MIN)) {
     findings.error(`version ${version} is too old`, `use ${VERSION_MIN} or newer`);

@@ -46,14 +46,14 @@ export function examineMysql(orm: Orm, { poolMax }: { poolMax: number }): Promis
   });
 }
 
-function addVersion(findings: Findings, version: string): void {
+export function addVersion(findings: Findings, version: string): void {
   const least = /mariadb/i.test(version) ? VERSION_MIN.mariadb : VERSION_MIN.mysql;
   if (!isAtLeast(version, least)) {
     findings.error(`version ${version} is too old`, `use ${least} or newer`);
   }
 }
 
-function addDurability(findings: Findings, variables: Map<string, string>): void {
+export function addDurability(findings: Findings, variables: Map<string, string>): void {
   const flush = variables.get("innodb_flush_log_at_trx_commit");
   if (flush !== undefined && flush !== "1") {
     findings.error(
@@ -76,7 +76,7 @@ function addDurability(findings: Findings, variables: Map<string, string>): void
 }
 
 /** What this process sets itself on each connection; a proxy between may not keep it. */
-function addSession(findings: Findings, variables: Map<string, string>): void {
+export function addSession(findings: Findings, variables: Map<string, string>): void {
   const isolation = variables.get("transaction_isolation") ?? variables.get("tx_isolation");
   if (isolation !== "READ-COMMITTED") {
     findings.error(`transactions are ${isolation}`, "let no proxy reset what a session has set");
