@@ -50,7 +50,7 @@ async function operate(
       const asked = { name: one.name, typed };
       if (await askRunningServer(config.PARLEY_DATA_DIR, asked, output)) return;
     }
-    const { stack, core } = await openSystem(config, [], log);
+    const { stack, core } = await openSystem(config, [], log, one);
     const stop = new AbortController();
     process.once("SIGINT", () => stop.abort());
     try {

@@ -5,6 +5,7 @@ import { Api, type ApiOptions } from "./api/server.ts";
 
 import type { Config } from "./config.ts";
 import type { Core } from "./core/core.ts";
+import { Epochs } from "./core/epochs.ts";
 import { SETTLE_MS } from "./core/limits.ts";
 import { Numbering } from "./core/numbering.ts";
 import type { Stack } from "./core/ports.ts";
@@ -29,14 +30,21 @@ export interface System {
 }
 
 /** Opens the stack that the settings name, and builds the parts on it without starting them. */
-export async function openSystem(config: Config, which: Part[], log: Logger): Promise<System> {
+export async function openSystem(
+  config: Config,
+  which: Part[],
+  log: Logger,
+  { unready = false } = {},
+): Promise<System> {
   const processId = randomUUID();
-  const stack = await openStack(config, { log, processId, lenient: which.length === 0 });
+  const lenient = which.length === 0;
+  const stack = await openStack(config, { log, processId, lenient, unready });
   // The embedded stack is one process, so there is nobody to wait for.
   const pause = async () => {
     if (stack.name === "production") await sleep(SETTLE_MS);
   };
-  const numbering = new Numbering({ ...stack, processId, pause });
+  const epochs = new Epochs({ ...stack, processId, pause });
+  const numbering = new Numbering({ ...stack, epochs });
   const core: Core = { ...stack, numbering };
   const graceMs = config.PARLEY_STOP_GRACE_MS;
   const processes: Process[] = [];

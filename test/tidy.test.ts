@@ -41,7 +41,7 @@ const MAY_IMPORT: Record<string, { rooms: string[]; packages: string[] }> = {
   },
   "src/worker": {
     rooms: ["gen", "src/core", "src/errors.ts", "src/log.ts", "src/process.ts"],
-    packages: ["node-schedule"],
+    packages: ["cron-parser", "node-schedule"],
   },
   "src/operate": {
     rooms: [

@@ -89,7 +89,7 @@ export class Api implements Process {
     this.setHealth("SERVING");
     this.witness = setInterval(() => {
       // What is not noted now is noted a moment later.
-      this.parts.core.numbering.witness().catch(() => {});
+      this.parts.core.numbering.epochs.witness().catch(() => {});
     }, WITNESS_MS);
     // The first call need not wait for the epoch; a part that is away now is the calls' to tell.
     this.parts.core.numbering.check().catch((error: Error) => {
@@ -111,7 +111,7 @@ export class Api implements Process {
         resolve();
       });
     });
-    await this.parts.core.numbering.witness().catch(() => {});
+    await this.parts.core.numbering.epochs.witness().catch(() => {});
   }
 
   /** Certificates are read again when their files change. */

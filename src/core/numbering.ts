@@ -1,19 +1,12 @@
 import { ParleyError } from "../errors.ts";
+import type { Epochs, Trust } from "./epochs.ts";
 import { Gate } from "./gate.ts";
 import { encodeDraft, type JobDraft, jobIdOf } from "./jobs.ts";
 import { ACCEPT_ROUNDS_MAX, CEILING_BLOCK, STRANGERS } from "./limits.ts";
-import type { Acceptance, Counter, Inspection, Intake, Ledger } from "./ports.ts";
-
-/** The connection and epoch that this process may allocate numbers in. */
-interface Trust {
-  connection: number;
-  epoch: number;
-}
+import type { Acceptance, Counter, Intake, Ledger } from "./ports.ts";
 
 /** What stands in the way of a number until the ledger grants something. */
 type Need = Acceptance & { kind: "unseeded" | "exhausted" };
-
-type LedgerState = Awaited<ReturnType<Ledger["get"]>>;
 
 type Granted = Awaited<ReturnType<Ledger["grant"]>>;
 
@@ -30,36 +23,20 @@ export interface Given {
  * against the ledger, and gives numbers only up to ceilings that the ledger granted.
  */
 export class Numbering {
+  readonly epochs: Epochs;
   private readonly intake: Intake;
   private readonly ledger: Ledger;
-  private readonly processId: string;
-  private readonly pause: () => Promise<void>;
-  private trust: Trust | undefined;
-  private connecting: Promise<Trust> | undefined;
   private readonly granting = new Map<string, Promise<boolean>>();
   /** Counters of which the intake knows nothing are asked of the ledger here, a few at a time. */
   private readonly strangers = new Gate(
     STRANGERS,
     () => new ParleyError("COUNTERS_UNAVAILABLE", "too many unknown counters are asked for"),
   );
-  /** The highest running number that this process saw, and in which epoch. */
-  private seen = { epoch: 0, accepts: 0 };
-  private witnessed = 0;
 
-  /**
-   * `pause` resolves when every process that lives has noted in the ledger what it saw before the
-   * pause began.
-   */
-  constructor(parts: {
-    intake: Intake;
-    ledger: Ledger;
-    processId: string;
-    pause: () => Promise<void>;
-  }) {
+  constructor(parts: { intake: Intake; ledger: Ledger; epochs: Epochs }) {
     this.intake = parts.intake;
     this.ledger = parts.ledger;
-    this.processId = parts.processId;
-    this.pause = parts.pause;
+    this.epochs = parts.epochs;
   }
 
   /** Allocates a number and leaves the job. Undefined where the counter does not exist. */
@@ -72,13 +49,13 @@ export class Numbering {
     const { head, tail } = encodeDraft(draft);
     for (let round = 0; round < ACCEPT_ROUNDS_MAX; round++) {
       signal.throwIfAborted();
-      const trust = this.trust ?? (await this.connect());
-      const seen = this.seenIn(trust.epoch);
+      const trust = await this.epochs.trusted();
+      const seen = this.epochs.seenIn(trust.epoch);
       const { createMs } = draft;
       const step = { ...trust, seen, counter, head, tail, createMs, request };
       const result = await this.intake.accept(step);
       if (result.kind === "accepted") {
-        this.see(trust.epoch, result.accept);
+        this.epochs.see(trust.epoch, result.accept);
         this.raiseAhead(trust, counter, result);
         return { number: result.number, createMs, replayed: false };
       }
@@ -98,7 +75,7 @@ export class Numbering {
     for (let round = 0; round < ACCEPT_ROUNDS_MAX; round++) {
       const [count] = await this.intake.counts([counter]);
       if (count !== undefined) return count;
-      const trust = this.trust ?? (await this.connect());
+      const trust = await this.epochs.trusted();
       // Whoever asks again was told a start that the intake did not take: its key is lost.
       const lost = round > 0;
       const mark = await this.intake.markOf(counter);
@@ -110,36 +87,15 @@ export class Numbering {
 
   /** Held against the ledger, so that an answer that needs numbers can be refused beforehand. */
   async check(): Promise<void> {
-    if (this.trust === undefined) await this.connect();
-    else await this.intake.inspect();
-  }
-
-  /**
-   * Begins a new epoch, whatever the intake says of itself: for operators who know that it is an
-   * older copy, or that the database is. Every process finds that out by its next accept.
-   */
-  async renew(): Promise<{ before: number; after: number }> {
-    const { epoch: before } = await this.ledger.get();
-    const found = await this.intake.inspect();
-    await this.ledger.begin({ after: before, above: found.epoch, runId: found.runId });
-    this.trust = undefined;
-    const { epoch: after } = await this.connect();
-    return { before, after };
-  }
-
-  /** Notes in the ledger how far this process has seen the running number go. */
-  async witness(): Promise<void> {
-    const { epoch, accepts } = this.seen;
-    if (accepts === this.witnessed) return;
-    await this.ledger.witness({ processId: this.processId, epoch, accepts });
-    if (this.seen.epoch === epoch) this.witnessed = accepts;
+    await this.epochs.trusted();
+    await this.intake.inspect();
   }
 
   /** Removes what stood in the way of a number; false where the counter does not exist. */
   private async mend(trust: Trust, counter: Counter, result: Acceptance): Promise<boolean> {
     switch (result.kind) {
       case "distrusted":
-        this.distrust(trust);
+        this.epochs.distrust(trust);
         return true;
       case "unseeded":
       case "exhausted":
@@ -174,7 +130,7 @@ export class Numbering {
       : this.ledger.grant({ counter, epoch, ceiling: need.ceiling, known: true }));
     if (granted === "unknown") return false;
     if (granted === "stale") {
-      this.distrust(trust);
+      this.epochs.distrust(trust);
       return true;
     }
     const start = seeds ? { start: granted.start, lost: need.lost, mark: need.mark } : {};
@@ -214,84 +170,6 @@ export class Numbering {
     if (at.left > Math.min(ceiling, CEILING_BLOCK.last) / 4) return;
     // A failure here is no caller's: whoever reaches the ceiling tries again and hears of it.
     this.grant(trust, counter, { kind: "exhausted", ceiling }).catch(() => {});
-  }
-
-  private distrust(trust: Trust): void {
-    if (this.trust === trust) this.trust = undefined;
-  }
-
-  private connect(): Promise<Trust> {
-    this.connecting ??= this.connectOnce().finally(() => {
-      this.connecting = undefined;
-    });
-    return this.connecting;
-  }
-
-  /** Trusts the intake as it is, or begins a new epoch in it. */
-  private async connectOnce(): Promise<Trust> {
-    let waitedFor = "";
-    for (let round = 0; round < ACCEPT_ROUNDS_MAX; round++) {
-      const found = await this.intake.inspect();
-      const ledger = await this.ledger.get();
-      const restarted = found.epoch === ledger.epoch && found.runId !== ledger.runId;
-      if (restarted && found.durable && waitedFor !== found.runId) {
-        // Its last accepts may be lost all the same, and seen by another process alone.
-        await this.witness();
-        await this.pause();
-        waitedFor = found.runId;
-        continue;
-      }
-      const verdict = await this.judge(found, ledger);
-      if (verdict === "look again") continue;
-      if (verdict === "trusted") {
-        if (found.runId !== ledger.runId) await this.ledger.adopt(found);
-        this.trust = { connection: found.connection, epoch: found.epoch };
-        return this.trust;
-      }
-      const step = { after: ledger.epoch, above: found.epoch, runId: found.runId };
-      if (!ledger.pending || step.above > step.after) await this.ledger.begin(step);
-      await this.installPending(found);
-    }
-    throw new ParleyError("COUNTERS_UNAVAILABLE", "numbers cannot be allocated now");
-  }
-
-  private async judge(
-    found: Inspection,
-    ledger: LedgerState,
-  ): Promise<"trusted" | "distrusted" | "look again"> {
-    if (ledger.pending || ledger.epoch === 0 || found.epoch !== ledger.epoch) return "distrusted";
-    if (found.runId !== ledger.runId && !found.durable) return "distrusted";
-    const accepts = Math.max(ledger.witnessed, this.seenIn(ledger.epoch));
-    if (found.accepts >= accepts) return "trusted";
-    // Others may have gone on between the two looks. A third one, on the same connection so that
-    // nothing was restarted meanwhile, tells that from accepts which were lost.
-    const now = await this.intake.inspect();
-    if (now.connection !== found.connection || now.epoch !== found.epoch) return "look again";
-    return now.accepts >= accepts ? "trusted" : "distrusted";
-  }
-
-  /** The second half of a new epoch: in the intake first, and only then it counts as begun. */
-  private async installPending(found: { connection: number; runId: string }): Promise<void> {
-    const { epoch, pending } = await this.ledger.get();
-    if (!pending) return;
-    await this.intake.install({ connection: found.connection, epoch });
-    const after = await this.intake.inspect();
-    if (after.connection === found.connection && after.epoch === epoch) {
-      await this.ledger.confirm({ epoch, runId: found.runId });
-    }
-  }
-
-  private seenIn(epoch: number): number {
-    return this.seen.epoch === epoch ? this.seen.accepts : 0;
-  }
-
-  private see(epoch: number, accepts: number): void {
-    if (epoch > this.seen.epoch) {
-      this.seen = { epoch, accepts };
-      this.witnessed = 0;
-    } else if (epoch === this.seen.epoch && accepts > this.seen.accepts) {
-      this.seen.accepts = accepts;
-    }
   }
 }
 

@@ -10,6 +10,7 @@ import type { NumberRange } from "../../gen/parley/v1/state.ts";
 import type { Deletions, Removal } from "./deletion.ts";
 import type { JobQueue } from "./job-queue.ts";
 import type { Job } from "./jobs.ts";
+import type { Finding, ListedGap, Position, Rebuild, Upkeep } from "./upkeep.ts";
 
 /** A counter: of the chats of an application (no `chatNumber`), or of a chat's messages. */
 export interface Counter {
@@ -112,6 +113,8 @@ export interface Intake extends Removal {
    */
   changed(limit: number): Promise<Counter[]>;
   forget(counters: Counter[]): Promise<void>;
+  /** Which of these counters `changed` would tell, in the order asked for. */
+  areChanged(counters: Counter[]): Promise<boolean[]>;
   /** What the backlog bound counts. */
   backlog(): Promise<{ jobs: number; requestIds: number }>;
 }
@@ -176,10 +179,13 @@ export interface Store {
   updateCounts(counts: { counter: Counter; count: number }[], countTime: Date): Promise<Counter[]>;
   /** Notes that the index lacks these messages; widens the chat's gap where it has one. */
   noteGaps(gaps: ({ range: NumberRange } & ChatKey)[]): Promise<void>;
-  /** Some gaps, at most `limit`, each with a version for closeGap. */
-  listGaps(limit: number): Promise<({ range: NumberRange; version: number } & ChatKey)[]>;
-  /** Closes a gap unless it was noted anew since it was listed; says whether it did. */
-  closeGap(gap: { version: number } & ChatKey): Promise<boolean>;
+  /** Some gaps in the order of their chats, at most `limit`, each with a version for closeGap. */
+  listGaps(limit: number, after?: Position): Promise<ListedGap[]>;
+  /**
+   * Closes a gap, or narrows it to what is `left` of it, unless it was noted anew since it was
+   * listed; says whether it did.
+   */
+  closeGap(gap: { version: number; left?: NumberRange } & ChatKey): Promise<boolean>;
   /**
    * Remembers which index the rows were last written to. Where it was another one before, notes in
    * the same transaction a gap over all messages of every chat, and says true.
@@ -256,6 +262,11 @@ export interface SearchIndex {
   remove(key: Counter & { throughNumber: number }): Promise<number>;
   /** Says which index this is: another id means that it was deleted or replaced, so lacks all. */
   identity(): Promise<string>;
+  /**
+   * Begins a second index, empty, in place of one that was begun before and not ended. From when
+   * the promise resolves on, every process writes what it indexes to both.
+   */
+  rebuild(): Promise<Rebuild>;
 }
 
 /** One holder at a time for a chore's tick. */
@@ -274,6 +285,9 @@ export interface Stack {
   deletions: Deletions;
   index: SearchIndex;
   lease: Lease;
+  upkeep: Upkeep;
+  /** What the stack's own technologies say of themselves, in bounded time; it never rejects. */
+  examine(): Promise<Finding[]>;
   /** Closes every connection and file; the queue is stopped before, by whoever started it. */
   stop(): Promise<void>;
 }

@@ -29,10 +29,10 @@ export async function searchMessages(
   const binding = ["search", applicationToken, chatNumber, request.query];
   const before = decodePageToken(request.pageToken, ...binding) ?? Number.POSITIVE_INFINITY;
   const { signal } = call;
-  const [numbers, indexedThroughNumber] = await Promise.all([
-    core.index.find({ ...key, parts, before, limit: limit + 1, signal }),
-    indexedThrough(core, key, signal),
-  ]);
+  // In this order: what shows by the first look shows by the second, so the number claims nothing
+  // that the results could lack.
+  const indexedThroughNumber = await indexedThrough(core, key, signal);
+  const numbers = await core.index.find({ ...key, parts, before, limit: limit + 1, signal });
   const wanted = numbers.slice(0, limit);
   const rows = await core.store.findMessages(key, wanted, signal);
   const found = new Map(rows.map((row) => [row.number, row]));

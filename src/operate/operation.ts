@@ -31,6 +31,8 @@ export interface Operation {
   arguments?: { flags: string; description: string }[];
   /** As commander writes them: `--limit <number>`. */
   options?: { flags: string; description: string; default?: string }[];
+  /** It runs also where the database is away or lacks migrations. */
+  unready?: boolean;
   /** Checks what was typed; its messages name the bound. */
   input: z.ZodType;
   run(parts: Parts, input: unknown, output: Output): Promise<void>;

@@ -6,8 +6,10 @@ export const syncCountsOperation = operation({
   name: "sync-counts",
   description: "copy the counts from the counters now",
   input: z.object({}),
-  async run({ core }, _, output) {
+  async run({ core, stack }, _, output) {
+    const beganTime = new Date();
     const copied = await syncCounts(core, () => new Date());
+    await stack.upkeep.noteChoreRun({ name: "sync-counts", beganTime });
     output.line(`${copied} counts copied`);
   },
 });

@@ -8,6 +8,8 @@ import { SqlLedger } from "./sql/ledger.ts";
 import { migrate } from "./sql/migrate.ts";
 import { closeOrm, openSqliteOrm } from "./sql/orm.ts";
 import { SqlStore } from "./sql/store.ts";
+import { SqlUpkeep } from "./sql/upkeep.ts";
+import { examineFolder } from "./sqlite/examine.ts";
 import { SqliteIntake } from "./sqlite/intake.ts";
 import { IntakeDb } from "./sqlite/intake-db.ts";
 import { InProcessLease } from "./sqlite/lease.ts";
@@ -23,6 +25,7 @@ export async function openEmbedded(
   try {
     const orm = await openSqliteOrm({ file: join(config.PARLEY_DATA_DIR, "store.db") });
     await migrate(orm);
+    const index = new SqliteSearchIndex(new Database(orm));
     return {
       name: "embedded",
       intake: new SqliteIntake({
@@ -34,8 +37,10 @@ export async function openEmbedded(
       store: new SqlStore({ orm, processId }),
       ledger: new SqlLedger({ orm }),
       deletions: new SqlDeletions({ orm }),
-      index: new SqliteSearchIndex(new Database(orm)),
+      index,
       lease: new InProcessLease(),
+      upkeep: new SqlUpkeep({ orm }),
+      examine: () => examineFolder({ dataDir: config.PARLEY_DATA_DIR, db, orm, index }),
       stop: async () => {
         await closeOrm(orm);
         db.close();

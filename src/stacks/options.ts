@@ -7,4 +7,6 @@ export interface OpenOptions {
   processId: string;
   /** True for operations, which work as far as they can while the database is away. */
   lenient: boolean;
+  /** Open it though the database may be away or lack migrations: for who looks what is wrong. */
+  unready?: boolean;
 }

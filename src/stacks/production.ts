@@ -2,23 +2,27 @@ import type { Config } from "../config.ts";
 import type { Stack } from "../core/ports.ts";
 import { isUnavailable } from "../errors.ts";
 import { openElastic } from "./elastic/client.ts";
+import { examineElastic } from "./elastic/examine.ts";
 import { ElasticSearchIndex } from "./elastic/search-index.ts";
 import type { OpenOptions } from "./options.ts";
+import { examineRedis } from "./redis/examine.ts";
 import { RedisIntake } from "./redis/intake.ts";
 import { RedisLease } from "./redis/lease.ts";
 import { BeeQueue } from "./redis/queue.ts";
 import { SqlDeletions } from "./sql/deletions.ts";
+import { examineMysql } from "./sql/examine.ts";
 import { SqlLedger } from "./sql/ledger.ts";
 import { migrate, pendingMigrations } from "./sql/migrate.ts";
 import { closeOrm, type Orm, openMysqlOrm } from "./sql/orm.ts";
 import { SqlStore } from "./sql/store.ts";
+import { SqlUpkeep } from "./sql/upkeep.ts";
 
 /** MySQL or MariaDB, Redis and Elasticsearch. A server wants the database alone at its start. */
 export async function openProduction(config: Config, options: OpenOptions): Promise<Stack> {
   const { processId } = options;
   const orm = await openDatabase(config);
   try {
-    const pending = await pendingMigrations(orm);
+    const pending = options.unready ? [] : await pendingMigrations(orm);
     if (pending.length > 0) {
       throw new Error(`the database lacks ${pending.join(", ")}: run npm run migrate`);
     }
@@ -36,6 +40,7 @@ export async function openProduction(config: Config, options: OpenOptions): Prom
   });
   const queue = new BeeQueue({ ...redis, log: options.log });
   const lease = new RedisLease(redis);
+  const upkeep = new SqlUpkeep({ orm });
   const client = openElastic(config.PARLEY_ELASTICSEARCH_URL);
   return {
     name: "production",
@@ -46,6 +51,16 @@ export async function openProduction(config: Config, options: OpenOptions): Prom
     deletions: new SqlDeletions({ orm }),
     index: new ElasticSearchIndex(client, config.PARLEY_ELASTICSEARCH_INDEX),
     lease,
+    upkeep,
+    examine: async () => {
+      const adopted = () => upkeep.adoptedIndex();
+      const found = await Promise.all([
+        examineMysql(orm, { poolMax: config.PARLEY_MYSQL_POOL_MAX }),
+        examineRedis(redis),
+        examineElastic(client, { alias: config.PARLEY_ELASTICSEARCH_INDEX, adopted }),
+      ]);
+      return found.flat();
+    },
     stop: async () => {
       intake.stop();
       lease.stop();

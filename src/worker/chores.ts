@@ -2,6 +2,7 @@ import type { NumberRange } from "../../gen/parley/v1/state.ts";
 import type { Core } from "../core/core.ts";
 import { CHORE_ROWS_MAX } from "../core/limits.ts";
 import type { ChatKey, Counter, SearchDocument } from "../core/ports.ts";
+import type { Position } from "../core/upkeep.ts";
 
 /** What the chores need of a stack. */
 type Parts = Pick<Core, "intake" | "store" | "ledger" | "index">;
@@ -32,28 +33,49 @@ function nameOf(counter: Counter): string {
   return `${counter.applicationToken}:${counter.chatNumber ?? ""}`;
 }
 
+/** A message that the index refuses. */
+export interface Refused extends ChatKey {
+  number: number;
+  err: Error;
+}
+
+/** How many of the refused messages are told of; all of them stay noted. */
+const REFUSED_TOLD_MAX = 10;
+
 /**
  * Gives the index what it lacks: all of it where the index is another one than before, and the gaps
- * that workers noted while it was away. Returns how many messages were indexed.
+ * that workers noted while it was away. One walk over the gaps: what is noted anew meanwhile is
+ * left to the next run. A gap with a message that the index refuses is narrowed to what is refused,
+ * and stands in no other's way. Says how many messages were indexed, and some that were refused.
  */
-export async function repairIndex(parts: Parts): Promise<number> {
+export async function repairIndex(parts: Parts): Promise<{ indexed: number; refused: Refused[] }> {
   await parts.store.adoptIndex(await parts.index.identity());
   let indexed = 0;
-  for (;;) {
-    const gaps = await parts.store.listGaps(CHORE_ROWS_MAX);
-    let closed = 0;
+  const refused: Refused[] = [];
+  for (let after: Position | undefined; ; ) {
+    const gaps = await parts.store.listGaps(CHORE_ROWS_MAX, after);
     for (const gap of gaps) {
-      indexed += await indexRange(parts, gap, gap.range);
-      if (await parts.store.closeGap(gap)) closed++;
+      const filled = await indexRange(parts, gap, gap.range);
+      indexed += filled.indexed;
+      refused.push(...filled.refused.slice(0, REFUSED_TOLD_MAX - refused.length));
+      const { left } = filled;
+      await parts.store.closeGap(left === undefined ? gap : { ...gap, left });
     }
-    // A gap that was noted anew meanwhile is left to the next run, so that this one ends.
-    if (closed === 0 || gaps.length < CHORE_ROWS_MAX) return indexed;
+    if (gaps.length < CHORE_ROWS_MAX) return { indexed, refused };
+    after = gaps[gaps.length - 1]!.position;
   }
 }
 
-async function indexRange(parts: Parts, key: ChatKey, range: NumberRange): Promise<number> {
+interface Filled {
+  indexed: number;
+  refused: Refused[];
+  /** From the lowest to the highest number that was refused. */
+  left: NumberRange | undefined;
+}
+
+async function indexRange(parts: Parts, key: ChatKey, range: NumberRange): Promise<Filled> {
   const { applicationToken, chatNumber } = key;
-  let indexed = 0;
+  const filled: Filled = { indexed: 0, refused: [], left: undefined };
   let after = range.firstNumber - 1;
   for (;;) {
     const page = {
@@ -63,12 +85,19 @@ async function indexRange(parts: Parts, key: ChatKey, range: NumberRange): Promi
       limit: CHORE_ROWS_MAX,
     } as const;
     const rows = await parts.store.listMessages({ applicationToken, chatNumber }, page);
-    if (rows.length === 0) return indexed;
+    if (rows.length === 0) return filled;
     const documents: SearchDocument[] = rows.map((row) => ({ ...row, version: 1 }));
     const errors = await parts.index.index(documents);
-    const error = errors.find((one) => one !== undefined);
-    if (error !== undefined) throw error;
-    indexed += rows.length;
+    errors.forEach((err, at) => {
+      if (err === undefined) {
+        filled.indexed++;
+        return;
+      }
+      const { number } = rows[at]!;
+      filled.left = { firstNumber: filled.left?.firstNumber ?? number, lastNumber: number };
+      if (filled.refused.length === REFUSED_TOLD_MAX) return;
+      filled.refused.push({ applicationToken, chatNumber, number, err });
+    });
     after = rows[rows.length - 1]!.number;
   }
 }

@@ -5,12 +5,14 @@ import { join } from "node:path";
 import { expect } from "chai";
 import type { Deletions } from "../../src/core/deletion.ts";
 import type { Ledger, Store } from "../../src/core/ports.ts";
+import type { Upkeep } from "../../src/core/upkeep.ts";
 import { Database } from "../../src/stacks/sql/database.ts";
 import { SqlDeletions } from "../../src/stacks/sql/deletions.ts";
 import { SqlLedger } from "../../src/stacks/sql/ledger.ts";
 import { migrate } from "../../src/stacks/sql/migrate.ts";
 import { closeOrm, openMysqlOrm, openSqliteOrm } from "../../src/stacks/sql/orm.ts";
 import { SqlStore } from "../../src/stacks/sql/store.ts";
+import { SqlUpkeep } from "../../src/stacks/sql/upkeep.ts";
 import {
   type FreshServers,
   freshDataDir,
@@ -31,14 +33,10 @@ const token = randomUUID();
 const key = { applicationToken: token, chatNumber: 1 };
 const deletion = { counter: key, throughNumber: 1, lastChat: 1, again: false, version: 1 };
 
-interface Parts {
-  store: Store;
-  ledger: Ledger;
-  deletions: Deletions;
-}
+type Steps = { store: Store; ledger: Ledger; upkeep: Upkeep; deletions: Deletions };
 
-/** Every step that a store, a ledger and deletions have. */
-function everyStep({ store, ledger, deletions }: Parts) {
+/** Every step that a store, a ledger, an upkeep and deletions have. */
+function everyStep({ store, ledger, upkeep, deletions }: Steps) {
   const seen = { processId: "one", epoch: 1, accepts: 1 };
   return {
     insertApplication: () => store.insertApplication(newApplication()),
@@ -55,6 +53,14 @@ function everyStep({ store, ledger, deletions }: Parts) {
     listGaps: () => store.listGaps(1),
     closeGap: () => store.closeGap({ ...key, version: 1 }),
     adoptIndex: () => store.adoptIndex("index"),
+    listChoreRuns: () => upkeep.listChoreRuns(),
+    noteChoreRun: () => upkeep.noteChoreRun({ name: "x", beganTime: new Date(0) }),
+    listSpans: () => upkeep.listSpans({ limit: 1 }),
+    countMessages: () => upkeep.countMessages(),
+    listCounters: () => upkeep.listCounters({ limit: 1 }),
+    drawPosition: () => upkeep.drawPosition(),
+    mendCount: () => upkeep.mendCount({ counter: key, from: 0, to: 1 }),
+    adoptedIndex: () => upkeep.adoptedIndex(),
     get: () => ledger.get(),
     begin: () => ledger.begin({ after: 0, runId: "run" }),
     confirm: () => ledger.confirm({ epoch: 1, runId: "run" }),
@@ -78,7 +84,7 @@ function everyStep({ store, ledger, deletions }: Parts) {
 }
 
 /** Fails unless every step says within `withinMs` that the database is away. */
-async function expectAway(parts: Parts, withinMs: number): Promise<void> {
+async function expectAway(parts: Steps, withinMs: number): Promise<void> {
   const startMs = Date.now();
   const steps = Object.entries(everyStep(parts)).map(async ([name, step]) => {
     const error = await step().then(
@@ -135,8 +141,12 @@ const TIMEOUTS = { connectMs: 300, silenceMs: 400, stepMs: 1_000 };
 
 async function open(url: string, poolMax = 4) {
   const orm = await openMysqlOrm({ url, poolMax, timeouts: TIMEOUTS });
-  const store = new SqlStore({ orm, processId: "one" });
-  const parts = { store, ledger: new SqlLedger({ orm }), deletions: new SqlDeletions({ orm }) };
+  const parts = {
+    store: new SqlStore({ orm, processId: "one" }),
+    ledger: new SqlLedger({ orm }),
+    upkeep: new SqlUpkeep({ orm }),
+    deletions: new SqlDeletions({ orm }),
+  };
   return { ...parts, orm, close: () => closeOrm(orm) };
 }
 

@@ -131,6 +131,7 @@ export function countersContract(open: (bounds?: Partial<IntakeBounds>) => Promi
       const told = await one.intake.changed(10);
       await one.take(chat);
       await one.intake.forget(told);
+      expect(await one.intake.areChanged([other, chat])).to.deep.equal([false, true]);
       const again = await one.intake.changed(10);
       expect(again).to.deep.equal([chat]);
       await one.intake.forget(again);

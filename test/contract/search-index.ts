@@ -6,6 +6,7 @@ import { PAGE_SIZE_MAX, QUERY_CHARACTERS_MAX } from "../../src/core/limits.ts";
 import type { ChatKey, SearchDocument, SearchIndex } from "../../src/core/ports.ts";
 import { matches, parseQuery } from "../../src/core/query.ts";
 import { samples } from "../support/samples.ts";
+import { rebuildContract } from "./search-rebuild.ts";
 
 /** A fresh index of one stack. */
 export interface OpenIndex {
@@ -290,9 +291,11 @@ export function searchIndexContract(
         expect(await find("words")).to.deep.equal([1]);
       });
     });
+
+    rebuildContract(() => opened);
   });
 }
 
-function document(key: ChatKey, number: number, body: string): SearchDocument {
+export function document(key: ChatKey, number: number, body: string): SearchDocument {
   return { ...key, number, body, version: 1 };
 }

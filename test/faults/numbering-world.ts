@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { Redis } from "ioredis";
 import { toConfig } from "../../src/config.ts";
+import { Epochs } from "../../src/core/epochs.ts";
 import { decodeJob, type MessageJob } from "../../src/core/jobs.ts";
 import { type Given, Numbering } from "../../src/core/numbering.ts";
 import type { ChatKey, Inspection, Stack } from "../../src/core/ports.ts";
@@ -120,14 +121,18 @@ export class World {
   /** Whoever numbers in a process; all its steps wait for their turns, as steps of this stack. */
   private begin(stack: Stack): Numbering {
     const inspect = async () => this.disguise(await stack.intake.inspect());
-    return new Numbering({
+    const parts = {
       intake: this.turns.wrap(stack, stack.intake, { inspect }),
       ledger: this.turns.wrap(stack, stack.ledger),
+    };
+    const epochs = new Epochs({
+      ...parts,
       processId: randomUUID(),
       pause: async () => {
-        for (const api of this.apis) await api.numbering.witness().catch(unlessParleyError);
+        for (const api of this.apis) await api.numbering.epochs.witness().catch(unlessParleyError);
       },
     });
+    return new Numbering({ ...parts, epochs });
   }
 
   /** Redis as if it had been restarted, which this one Redis cannot be for each of many runs. */
@@ -143,7 +148,7 @@ export class World {
     this.repeat(lives, async () => {
       // A pause, since there is nothing to note but now and then.
       for (let at = 0; at < 10; at++) await this.turns.step(api.stack, async () => {});
-      await numbering.witness().catch(unlessParleyError);
+      await numbering.epochs.witness().catch(unlessParleyError);
     });
   }
 

@@ -93,7 +93,7 @@ describeStacks("a database that was restored from an older copy", (stack) => {
 
     parley = await start(place);
     // What an operator does after such a restore.
-    await parley.system.core.numbering.renew();
+    await parley.system.core.numbering.epochs.renew();
     const after = await say(1, "after");
     expect(after).to.be.above(Math.max(...lost));
     const { messages, voids } = await parley.clients.listMessages({

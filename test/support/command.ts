@@ -1,5 +1,9 @@
 import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
+import { type Config, toConfig } from "../../src/config.ts";
+import { openLog } from "../../src/log.ts";
+import { type Operation, runOperation } from "../../src/operate/operation.ts";
+import { openSystem, type System } from "../../src/system.ts";
 
 const main = fileURLToPath(new URL("../../src/main.ts", import.meta.url));
 
@@ -25,6 +29,45 @@ export function runCommand(env: Record<string, string>, ...words: string[]): Pro
     });
   });
 }
+
+/**
+ * Runs an operation in this process as the command line and the operators' door do, for the tests
+ * that run many: on a system that runs, or on one that is opened for it.
+ */
+export async function runHere(
+  one: Operation,
+  typed: Record<string, unknown>,
+  on: Opened | Record<string, string>,
+): Promise<{ code: number; lines: string[] }> {
+  if (!isOpened(on)) {
+    const config = toConfig(on);
+    const system = await openSystem(config, [], quiet, one);
+    return runHere(one, typed, { config, system }).finally(() => system.stack.stop());
+  }
+  const ran = { code: 0, lines: [] as string[] };
+  const output = {
+    line: (text: string) => ran.lines.push(text),
+    progress: () => {},
+    failed: () => {
+      ran.code = 1;
+    },
+  };
+  const { config, system } = on;
+  const { signal } = new AbortController();
+  await runOperation(one, typed, { ...system, config, signal }, output);
+  return ran;
+}
+
+interface Opened {
+  config: Config;
+  system: Pick<System, "stack" | "core">;
+}
+
+function isOpened(on: Opened | Record<string, string>): on is Opened {
+  return typeof on.system === "object";
+}
+
+const quiet = openLog({ level: "silent", process: "test" }).log;
 
 /** Starts a command of Parley that runs until it is told to stop; its pid is Node's own. */
 export function spawnCommand(env: Record<string, string>, ...words: string[]): ChildProcess {

@@ -32,9 +32,13 @@ export async function answerOf<T>(request: Promise<T>, signal?: AbortSignal): Pr
     return await request;
   } catch (error) {
     if (signal?.aborted) throw signal.reason;
+    if (error instanceof RebuildError) throw error;
     throw searchUnavailable(new Refusal(error));
   }
 }
+
+/** Says to whoever rebuilds the index why that cannot be. */
+export class RebuildError extends Error {}
 
 /** True where `answerOf` threw because there is no index. */
 export function isMissing(error: unknown): boolean {

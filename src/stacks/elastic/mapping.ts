@@ -21,30 +21,37 @@ export const mapping: estypes.MappingTypeMapping = {
 };
 
 /** What another process may do at the same time leads to these; it has done our work then. */
-const DONE_BY_ANOTHER = new Set([400, 404]);
-const TRIES_MAX = 5;
+export const DONE_BY_ANOTHER: ReadonlySet<number> = new Set([400, 404]);
+export const TRIES_MAX = 5;
+
+/** The index behind an alias. */
+export interface Served {
+  name: string;
+  /**
+   * Its UUID, or where it took the place of another one and lacks nothing that one had, that one's.
+   */
+  identity: string;
+}
 
 /**
- * The UUID of the index behind the alias. Makes the index where there is none, and where the one
- * that is there was folded by an older version of the code; an index of a newer version is left as
- * it is, so that old and new processes do not take it from each other while they are replaced.
+ * The index behind the alias. Makes it where there is none, and where the one that is there was
+ * folded by an older version of the code; an index of a newer version is left as it is, so that old
+ * and new processes do not take it from each other while they are replaced.
  */
-export async function ensureIndex(client: Client, alias: string): Promise<string> {
+export async function ensureIndex(client: Client, alias: string): Promise<Served> {
   for (let tries = 1; ; tries++) {
     try {
-      const indices = await client.indices.get({ index: alias }, { ignore: [404] });
-      const [name, state] =
-        Object.entries(indices).find(([one]) => versionOf(one, alias) > 0) ?? [];
-      if (name === undefined) {
+      const served = await findServed(client, alias);
+      if (served === undefined) {
         await client.indices.create({
           index: `${alias}-${FOLD_VERSION}`,
           mappings: mapping,
           aliases: { [alias]: {} },
         });
-      } else if (versionOf(name, alias) < FOLD_VERSION) {
-        await replaceIndex(client, { alias, old: name });
+      } else if (versionOf(served.name, alias) < FOLD_VERSION) {
+        await replaceIndex(client, { alias, old: served.name });
       } else {
-        return state?.settings?.index?.uuid ?? name;
+        return served;
       }
     } catch (error) {
       const again = DONE_BY_ANOTHER.has(statusOf(error) ?? 0) && tries < TRIES_MAX;
@@ -53,7 +60,19 @@ export async function ensureIndex(client: Client, alias: string): Promise<string
   }
 }
 
-function versionOf(index: string, alias: string): number {
+/** The index behind the alias as it is; undefined where there is none of ours. */
+export async function findServed(client: Client, alias: string): Promise<Served | undefined> {
+  const indices = await client.indices.get({ index: alias }, { ignore: [404] });
+  const found = Object.entries(indices).find(([one]) => versionOf(one, alias) > 0);
+  if (found === undefined) return undefined;
+  const [name, state] = found;
+  const inherited: unknown = state.mappings?._meta?.identity;
+  const identity = inherited === undefined ? state.settings?.index?.uuid : String(inherited);
+  return { name, identity: identity ?? name };
+}
+
+/** `<alias>-<version>`, and for one that was rebuilt digits behind a point. */
+export function versionOf(index: string, alias: string): number {
   return index.startsWith(`${alias}-`) ? Number(index.slice(alias.length + 1)) : 0;
 }
 

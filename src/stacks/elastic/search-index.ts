@@ -1,8 +1,10 @@
 import type { Client, estypes } from "@elastic/elasticsearch";
 import type { NumberRange } from "../../../gen/parley/v1/state.ts";
 import type { ChatKey, Counter, SearchDocument, SearchIndex } from "../../core/ports.ts";
-import { answerOf, isMissing, MISSING, searchUnavailable } from "./client.ts";
+import type { Rebuild } from "../../core/upkeep.ts";
+import { answerOf, isMissing, MISSING, RebuildError, searchUnavailable } from "./client.ts";
 import { ensureIndex } from "./mapping.ts";
+import { type Aliases, aliasesOf, beginRebuild, PhaseWatch } from "./rebuild.ts";
 import {
   bulkLinesOf,
   countRequest,
@@ -33,29 +35,28 @@ const INVALID = 400;
 export class ElasticSearchIndex implements SearchIndex {
   private readonly client: Client;
   private readonly alias: string;
+  private readonly aliases: Aliases;
+  private readonly watch: PhaseWatch;
 
   constructor(client: Client, alias: string) {
     this.client = client;
     this.alias = alias;
+    this.aliases = aliasesOf(alias);
+    this.watch = new PhaseWatch(client, this.aliases);
   }
 
-  async index(documents: SearchDocument[]): Promise<(Error | undefined)[]> {
-    const errors: (Error | undefined)[] = [];
-    let lines: string[] = [];
-    let bytes = 0;
-    for (const document of documents) {
-      const [action, source] = bulkLinesOf(document);
-      const size = Buffer.byteLength(action) + Buffer.byteLength(source) + 2;
-      if (lines.length > 0 && bytes + size > BULK_BYTES_MAX) {
-        errors.push(...(await this.bulk(lines)));
-        lines = [];
-        bytes = 0;
-      }
-      lines.push(action, source);
-      bytes += size;
-    }
-    if (lines.length > 0) errors.push(...(await this.bulk(lines)));
-    return errors;
+  index(documents: SearchDocument[]): Promise<(Error | undefined)[]> {
+    return inBulks(documents, (lines) => this.writeAll(lines));
+  }
+
+  rebuild(): Promise<Rebuild> {
+    return beginRebuild(this.client, this.aliases, (alias, documents) =>
+      inBulks(documents, async (lines) => {
+        const errors = await this.write(lines, { alias, refresh: false });
+        if (errors === "gone") throw new RebuildError("another process has ended this rebuild");
+        return errors;
+      }),
+    );
   }
 
   async find(
@@ -98,8 +99,8 @@ export class ElasticSearchIndex implements SearchIndex {
     return items.filter((item) => item.result === "deleted").length;
   }
 
-  identity(): Promise<string> {
-    return answerOf(ensureIndex(this.client, this.alias));
+  async identity(): Promise<string> {
+    return (await answerOf(ensureIndex(this.client, this.alias))).identity;
   }
 
   private async search(
@@ -109,11 +110,30 @@ export class ElasticSearchIndex implements SearchIndex {
     return completeOf(await this.answerOf(() => this.client.search(request, { signal }), signal));
   }
 
-  /** Sends the lines of documents and answers for each, in order. */
-  private async bulk(operations: string[]): Promise<(Error | undefined)[]> {
+  /**
+   * Writes to the index that is searched, and before to one that is being made: so whatever shows
+   * in the old one at the swap is in the new one too.
+   */
+  private async writeAll(lines: string[]): Promise<(Error | undefined)[]> {
+    const phase = await this.watch.get();
+    const refresh = phase === "closing";
+    const others =
+      phase === "none" ? "gone" : await this.write(lines, { alias: this.aliases.filling, refresh });
+    const errors = await this.write(lines, { alias: this.alias, refresh: false });
+    if (errors === "gone") throw searchUnavailable(new Error("the index is deleted all the time"));
+    // Where the rebuild has ended, what the alias leads to now takes all there is.
+    return others === "gone" ? errors : errors.map((error, at) => error ?? others[at]);
+  }
+
+  /** Sends the lines of documents and answers for each, in order; "gone" without such an alias. */
+  private async write(
+    operations: string[],
+    { alias, refresh }: { alias: string; refresh: boolean },
+  ): Promise<(Error | undefined)[] | "gone"> {
     const request = {
-      index: this.alias,
+      index: alias,
       operations,
+      refresh,
       // Without it the server would make an index of its own, with a mapping that it guesses.
       require_alias: true,
       filter_path: "items.index.status,items.index.error.type",
@@ -122,11 +142,14 @@ export class ElasticSearchIndex implements SearchIndex {
       const answer = await this.client.bulk(request);
       return answer.items.map((item) => item.index!);
     };
+    const missing = (items: estypes.BulkResponseItem[]) =>
+      items.some((item) => item.status === MISSING);
     let items = await this.answerOf(send);
-    if (items.some((item) => item.status === MISSING)) {
+    if (missing(items) && alias === this.alias) {
       await this.identity();
       items = await this.answerOf(send);
     }
+    if (missing(items)) return "gone";
     const errors = items.map(errorOf);
     const away = items.every((item, at) => errors[at] !== undefined && item.status !== INVALID);
     if (away) throw searchUnavailable(errors[0]);
@@ -143,6 +166,29 @@ export class ElasticSearchIndex implements SearchIndex {
       return answerOf(send(), signal);
     }
   }
+}
+
+/** Cuts documents into bulk requests; answers for each document, in order. */
+async function inBulks(
+  documents: SearchDocument[],
+  send: (lines: string[]) => Promise<(Error | undefined)[]>,
+): Promise<(Error | undefined)[]> {
+  const errors: (Error | undefined)[] = [];
+  let lines: string[] = [];
+  let bytes = 0;
+  for (const document of documents) {
+    const [action, source] = bulkLinesOf(document);
+    const size = Buffer.byteLength(action) + Buffer.byteLength(source) + 2;
+    if (lines.length > 0 && bytes + size > BULK_BYTES_MAX) {
+      errors.push(...(await send(lines)));
+      lines = [];
+      bytes = 0;
+    }
+    lines.push(action, source);
+    bytes += size;
+  }
+  if (lines.length > 0) errors.push(...(await send(lines)));
+  return errors;
 }
 
 /** What was wrong with a document. The server's own words are left out: they quote the text. */

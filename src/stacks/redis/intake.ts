@@ -171,6 +171,13 @@ export class RedisIntake implements Intake {
     await this.connection.use((redis) => redis.forget(DIRTY, ...pairs));
   }
 
+  async areChanged(counters: Counter[]): Promise<boolean[]> {
+    if (counters.length === 0) return [];
+    const keys = counters.map(counterKeyOf);
+    const changes = await this.connection.use((redis) => redis.hmget(DIRTY, ...keys));
+    return changes.map((change) => change !== null);
+  }
+
   backlog(): Promise<{ jobs: number; requestIds: number }> {
     return this.connection.use(async (redis) => {
       const [seconds, microseconds] = await redis.time();

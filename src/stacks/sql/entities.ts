@@ -160,6 +160,16 @@ export const SearchIndexRow = defineEntity({
   },
 });
 
+/** When each chore last did its work. */
+export const ChoreRunRow = defineEntity({
+  name: "ChoreRunRow",
+  tableName: "chore_runs",
+  properties: {
+    name: text(64).primary(),
+    beganTime: time(),
+  },
+});
+
 export type ApplicationRow = InferEntity<typeof ApplicationRow>;
 export type ChatRow = InferEntity<typeof ChatRow>;
 export type MessageRow = InferEntity<typeof MessageRow>;
@@ -175,4 +185,5 @@ export const entities = [
   SearchGapRow,
   DeletionRow,
   SearchIndexRow,
+  ChoreRunRow,
 ];

@@ -2,13 +2,13 @@ import { randomInt } from "node:crypto";
 import { raw } from "@mikro-orm/sql";
 import type { NumberRange } from "../../../gen/parley/v1/state.ts";
 import type { ChatKey } from "../../core/ports.ts";
+import type { ListedGap, Position } from "../../core/upkeep.ts";
 import type { Database, Session } from "./database.ts";
 import { WORDS } from "./dialects.ts";
 import { SearchGapRow, SearchIndexRow } from "./entities.ts";
 import { findApplicationIds, findCounterKey } from "./keys.ts";
 
 export type Gap = { range: NumberRange } & ChatKey;
-export type ListedGap = Gap & { version: number };
 
 /** See Store.noteGaps. */
 export async function noteGaps(database: Database, em: Session, gaps: Gap[]): Promise<void> {
@@ -32,22 +32,40 @@ export async function noteGaps(database: Database, em: Session, gaps: Gap[]): Pr
 }
 
 /** See Store.listGaps. */
-export async function listGaps(em: Session, limit: number): Promise<ListedGap[]> {
+export async function listGaps(
+  em: Session,
+  limit: number,
+  [application, chat]: Position = [0, 0],
+): Promise<ListedGap[]> {
   const rows = await em
     .createQueryBuilder(SearchGapRow, "g")
-    .select(["g.chatNumber", "g.firstNumber", "g.lastNumber", "g.version", raw("a.token as token")])
+    .select([
+      "g.chatNumber",
+      "g.firstNumber",
+      "g.lastNumber",
+      "g.version",
+      raw("a.token as token"),
+      raw("a.id as id"),
+    ])
     .innerJoin("g.application", "a")
     .where({ "a.deleteTime": null })
+    .andWhere(
+      raw("(g.application_id > ? or (g.application_id = ? and g.chat_number > ?))", [
+        ...[application, application, chat],
+      ]),
+    )
     .orderBy({ application: 1, chatNumber: 1 })
     .limit(limit)
     .execute<GapRow[]>("all");
-  return rows.map(({ token, chatNumber, firstNumber, lastNumber, version }) => {
+  return rows.map(({ id, token, chatNumber, firstNumber, lastNumber, version }) => {
     const range = { firstNumber, lastNumber };
-    return { applicationToken: token, chatNumber, range, version };
+    const position = [Number(id), chatNumber] as const;
+    return { position, applicationToken: token, chatNumber, range, version };
   });
 }
 
 interface GapRow {
+  id: number | string;
   token: string;
   chatNumber: number;
   firstNumber: number;
@@ -58,11 +76,17 @@ interface GapRow {
 /** See Store.closeGap. */
 export async function closeGap(
   em: Session,
-  { version, ...key }: { version: number } & ChatKey,
+  { version, left, ...key }: { version: number; left?: NumberRange } & ChatKey,
 ): Promise<boolean> {
   const found = await findCounterKey(em, key);
   if (found === undefined) return false;
   const { applicationId: application, chatNumber } = found;
+  if (left !== undefined) {
+    const { firstNumber, lastNumber } = left;
+    const narrow = { firstNumber, lastNumber, version: newVersion() };
+    const where = { application, chatNumber, version };
+    return (await em.nativeUpdate(SearchGapRow, where, narrow)) === 1;
+  }
   return (await em.nativeDelete(SearchGapRow, { application, chatNumber, version })) === 1;
 }
 

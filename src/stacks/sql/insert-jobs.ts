@@ -10,7 +10,7 @@ import { takeFromVoids } from "./voids.ts";
 import { highestOf, noteSight } from "./witnesses.ts";
 
 /** Bytes of values in one statement, far below the smallest max_allowed_packet in use. */
-const STATEMENT_BYTES_MAX = 512 * 1024;
+export const STATEMENT_BYTES_MAX = 512 * 1024;
 
 /** A batch is begun anew at most this often because others write the same rows. */
 const PLANS_MAX = 8;

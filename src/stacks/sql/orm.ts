@@ -146,7 +146,7 @@ export async function openSqliteOrm(options: { file: string }): Promise<Orm> {
     migrations: { ...OF_BOTH.migrations, migrationsList: migrationsList.sqlite },
     discovery: { onMetadata: forSqlite },
     // The tables of the search index are nobody's entities.
-    schemaGenerator: { skipTables: [/^search_(chats|identity)$/, /^message_search/] },
+    schemaGenerator: { skipTables: [/^search_(chats|identity)/, /^message_search/] },
   });
   const connection = mikro.em.getConnection();
   await connection.execute("PRAGMA journal_mode = WAL");

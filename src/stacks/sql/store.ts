@@ -2,15 +2,16 @@ import { raw } from "@mikro-orm/sql";
 import type { Application } from "../../../gen/parley/v1/application.ts";
 import type { Chat } from "../../../gen/parley/v1/chat.ts";
 import type { Message } from "../../../gen/parley/v1/message.ts";
-import { State } from "../../../gen/parley/v1/state.ts";
+import { type NumberRange, State } from "../../../gen/parley/v1/state.ts";
 import { DELETED_ALL } from "../../core/deletion.ts";
 import type { Job } from "../../core/jobs.ts";
 import type { ChatKey, Counter, NumberPage, Outcome, Store } from "../../core/ports.ts";
+import type { ListedGap, Position } from "../../core/upkeep.ts";
 import { updateCounts } from "./counts.ts";
 import { Database, type Session } from "./database.ts";
 import { ApplicationRow, CeilingRow, ChatRow, MessageRow } from "./entities.ts";
 import { isDuplicate } from "./failures.ts";
-import { adoptIndex, closeGap, type Gap, type ListedGap, listGaps, noteGaps } from "./gaps.ts";
+import { adoptIndex, closeGap, type Gap, listGaps, noteGaps } from "./gaps.ts";
 import { insertJobs } from "./insert-jobs.ts";
 import type { Orm } from "./orm.ts";
 
@@ -148,11 +149,11 @@ export class SqlStore implements Store {
     return this.database.transaction((em) => noteGaps(this.database, em, gaps));
   }
 
-  listGaps(limit: number): Promise<ListedGap[]> {
-    return this.database.read((em) => listGaps(em, limit));
+  listGaps(limit: number, after?: Position): Promise<ListedGap[]> {
+    return this.database.read((em) => listGaps(em, limit, after));
   }
 
-  closeGap(gap: { version: number } & ChatKey): Promise<boolean> {
+  closeGap(gap: { version: number; left?: NumberRange } & ChatKey): Promise<boolean> {
     return this.database.transaction((em) => closeGap(em, gap));
   }
 

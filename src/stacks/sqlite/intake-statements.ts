@@ -24,6 +24,7 @@ export function prepareIntake(db: IntakeDb) {
   const changed = db.prepare(`
     SELECT key, changed FROM counters WHERE changed IS NOT NULL AND key > ? AND key <= ?
     ORDER BY key LIMIT ?`);
+  const isChanged = db.prepare("SELECT 1 FROM counters WHERE key = ? AND changed IS NOT NULL");
   const forget = db.prepare("UPDATE counters SET changed = NULL WHERE key = ? AND changed = ?");
   const remove = db.prepare("DELETE FROM counters WHERE key = ?");
   const removeRange = db.prepare("DELETE FROM counters WHERE key > ? AND key < ?");
@@ -50,6 +51,7 @@ export function prepareIntake(db: IntakeDb) {
       raise.run(given.ceiling, given.key, given.epoch),
     changed: (page: { after: string; upTo: string; limit: number }) =>
       changed.all(page.after, page.upTo, page.limit) as { key: string; changed: string }[],
+    isChanged: (key: string) => isChanged.get(key) !== undefined,
     forget: (key: string, change: string) => forget.run(key, change),
     remove: (key: string) => remove.run(key),
     removeChats: (key: string) => removeRange.run(`${key}-`, `${key}.`),

@@ -135,6 +135,10 @@ export class SqliteIntake implements Intake {
     });
   }
 
+  async areChanged(counters: Counter[]): Promise<boolean[]> {
+    return this.db.read(() => counters.map((one) => this.sql.isChanged(counterKeyOf(one))));
+  }
+
   async backlog(): Promise<{ jobs: number; requestIds: number }> {
     return this.db.read(() => ({
       jobs: this.sql.ledger().jobs,

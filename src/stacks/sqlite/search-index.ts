@@ -3,10 +3,13 @@ import { setImmediate as breathe } from "node:timers/promises";
 import type { NumberRange } from "../../../gen/parley/v1/state.ts";
 import { FOLD_VERSION, foldText } from "../../core/fold.ts";
 import type { ChatKey, Counter, SearchDocument, SearchIndex } from "../../core/ports.ts";
+import type { Rebuild } from "../../core/upkeep.ts";
 import { ParleyError } from "../../errors.ts";
 import type { Database, Session, Value } from "../sql/database.ts";
+import { beginRebuild, type Rebuilding } from "./rebuild.ts";
 import { removeSome } from "./search-removal.ts";
 import { conditionOf, errorOf, NUMBER, ROWID, rowidOf, slicesOf } from "./search-rows.ts";
+import { CURRENT, NEXT, type SearchTables } from "./search-schema.ts";
 
 /** Rows that a scan looks at before others have a turn: SQLite works on the thread that serves. */
 const SCAN_ROWS_MAX = 4_096;
@@ -31,19 +34,30 @@ interface Entry {
 /** Full text search with SQLite's FTS5, in the file of the rows and through its one connection. */
 export class SqliteSearchIndex implements SearchIndex {
   private readonly database: Database;
+  /** This process is the only one on its folder, so it knows of every rebuild. */
+  private readonly rebuilding: Rebuilding = { underway: false, next: undefined };
 
   constructor(database: Database) {
     this.database = database;
   }
 
-  async index(documents: SearchDocument[]): Promise<(Error | undefined)[]> {
-    const errors = documents.map(errorOf);
-    const good = documents.filter((_, at) => errors[at] === undefined);
-    for (const slice of slicesOf(good)) {
-      await outward(this.database.transaction((em) => this.insert(em, slice)));
-      await breathe();
-    }
-    return errors;
+  index(documents: SearchDocument[]): Promise<(Error | undefined)[]> {
+    return this.write(documents, (em, slice) => this.insertAll(em, slice));
+  }
+
+  async rebuild(): Promise<Rebuild> {
+    return beginRebuild(this.rebuilding, {
+      prepare: () => this.identity(),
+      run: (statements, then) => this.runAll(statements, then),
+      index: (documents) => this.write(documents, (em, slice) => this.insertNext(em, slice)),
+    });
+  }
+
+  /** Whether there are tables of a rebuild that nobody works on. */
+  async isLeftUnfinished(): Promise<boolean> {
+    const sql = "select name from sqlite_master where name = ?";
+    const found = await this.rows(sql, [NEXT.chats]);
+    return found.length > 0 && !this.rebuilding.underway;
   }
 
   async find(
@@ -138,25 +152,67 @@ export class SqliteSearchIndex implements SearchIndex {
     return chat;
   }
 
-  /** Writes what is newer than what is there. */
-  private async insert(em: Session, documents: SearchDocument[]): Promise<void> {
+  /** Writes the good ones among documents in slices, and answers for each. */
+  private async write(
+    documents: SearchDocument[],
+    insert: (em: Session, slice: SearchDocument[]) => Promise<void>,
+  ): Promise<(Error | undefined)[]> {
+    const errors = documents.map(errorOf);
+    const good = documents.filter((_, at) => errors[at] === undefined);
+    for (const slice of slicesOf(good)) {
+      await outward(this.database.transaction((em) => insert(em, slice)));
+      await breathe();
+    }
+    return errors;
+  }
+
+  private async runAll(statements: string[], then: () => void = () => {}): Promise<void> {
+    await outward(
+      this.database.transaction(async (em) => {
+        for (const sql of statements) await this.database.run(em, sql);
+        then();
+      }),
+    );
+  }
+
+  private async insertAll(em: Session, documents: SearchDocument[]): Promise<void> {
     const chats = await this.insertChats(em, documents);
-    const entries = entriesOf(documents, chats);
-    const versions = await this.versionsOf(em, entries);
+    await this.insert(em, CURRENT, entriesOf(documents, chats));
+    if (this.rebuilding.next !== undefined) await this.insertNext(em, documents);
+  }
+
+  /** A chat has one id in both, so that a search which meets the swap reads the same chat. */
+  private async insertNext(em: Session, documents: SearchDocument[]): Promise<void> {
+    const chats = await this.insertChats(em, documents);
+    for (const chat of chats.values()) {
+      await this.database.run(
+        em,
+        `insert into ${NEXT.chats} (id, application_token, chat_number) values (?, ?, ?)
+          on conflict do nothing`,
+        [chat.id, chat.application_token, chat.chat_number],
+      );
+    }
+    await this.insert(em, NEXT, entriesOf(documents, chats));
+  }
+
+  /** Writes what is newer than what is there. */
+  private async insert(em: Session, tables: SearchTables, entries: Entry[]): Promise<void> {
+    const versions = await this.versionsOf(em, tables, entries);
     const newer = entries.filter(({ rowid, version }) => version > (versions.get(rowid) ?? 0));
     if (newer.length === 0) return;
     await this.database.run(
       em,
-      "insert or replace into message_search (rowid, folded, version) values " +
+      `insert or replace into ${tables.messages} (rowid, folded, version) values ` +
         newer.map(() => `(${ROWID}, ?, ?)`).join(", "),
       newer.flatMap(({ rowid, folded, version }) => [rowid, folded, version]),
     );
-    for (const chat of chats.values()) {
+    for (const chat of new Set(entries.map((one) => one.chat))) {
       const added = newer.filter((one) => one.chat === chat && !versions.has(one.rowid));
       if (added.length === 0) continue;
       const last = added.reduce((highest, { number }) => Math.max(highest, number), 0);
       const sql =
-        "update search_chats set count = count + ?, last_number = max(last_number, ?) where id = ?";
+        `update ${tables.chats} set count = count + ?, last_number = max(last_number, ?) ` +
+        "where id = ?";
       await this.database.run(em, sql, [added.length, last, chat.id]);
     }
   }
@@ -180,10 +236,14 @@ export class SqliteSearchIndex implements SearchIndex {
     return new Map(chats.map((chat) => [`${chat.application_token}:${chat.chat_number}`, chat]));
   }
 
-  private async versionsOf(em: Session, entries: Entry[]): Promise<Map<string, number>> {
+  private async versionsOf(
+    em: Session,
+    tables: SearchTables,
+    entries: Entry[],
+  ): Promise<Map<string, number>> {
     const rows = await this.database.rows<{ name: string; version: number }>(
       em,
-      "select cast(rowid as text) as name, version from message_search " +
+      `select cast(rowid as text) as name, version from ${tables.messages} ` +
         `where rowid in (${entries.map(() => ROWID).join(", ")})`,
       entries.map(({ rowid }) => rowid),
     );
