@@ -49,10 +49,11 @@ const CLOSE_TIMEOUT_MS = 1_000;
 const LOCK_TIMEOUT_S = 2;
 
 /**
- * After this time the server itself ends a connection that says nothing, and undoes its transaction:
- * a process that is stopped in the middle of one would hold rows that everybody waits for.
+ * The server ends a connection on which its client says nothing for this time: else a process that
+ * is stopped, but not dead, in the middle of a transaction would hold its locks for hours. Longer
+ * than any connection is left alone on this side.
  */
-const SERVER_PATIENCE_S = 10;
+const CLIENT_SILENCE_S = 10;
 
 /** How many callers may wait for each connection of the pool. */
 const WAITERS_PER_CONNECTION = 100;
@@ -65,7 +66,7 @@ const WAITERS_PER_CONNECTION = 100;
 const MYSQL_SESSION = [
   "SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
   `SET SESSION time_zone = '+00:00', sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION',
-    innodb_lock_wait_timeout = ${LOCK_TIMEOUT_S}, wait_timeout = ${SERVER_PATIENCE_S}`,
+    innodb_lock_wait_timeout = ${LOCK_TIMEOUT_S}, wait_timeout = ${CLIENT_SILENCE_S}`,
 ];
 
 /** Opens a pool of connections to MySQL or MariaDB. No connection is made yet. */
