@@ -1,7 +1,7 @@
 import { isUnavailable, ParleyError } from "../errors.ts";
 import type { Core } from "./core.ts";
 import { jobIdOf } from "./jobs.ts";
-import { DELETE_ROUNDS_MAX, VOID_JOBS_MAX } from "./limits.ts";
+import { DELETE_ROUNDS_MAX, REPLAY_LOOK_MS, VOID_JOBS_MAX } from "./limits.ts";
 import type { ChatKey, Counter, Intake } from "./ports.ts";
 
 /** Numbers up to this one were deleted: all that a counter can ever give. */
@@ -58,7 +58,7 @@ export interface Deletions {
   /** Notes that the intake has the counter no more. */
   confirm(counter: Counter): Promise<void>;
   /** Those of the numbers that were deleted, alone or with all that they are in. */
-  listDeleted(counter: Counter, numbers: number[]): Promise<number[]>;
+  listDeleted(counter: Counter, numbers: number[], signal?: AbortSignal): Promise<number[]>;
   /** Some deletions that are to be purged now, at most `limit`. */
   list(limit: number, now: Date): Promise<Deletion[]>;
   /** Takes away some rows of a deletion, at most `limit`; returns how many, 0 when none is left. */
@@ -158,7 +158,7 @@ export async function findJobs(
 }
 
 /**
- * True where the number of a replayed create was deleted since. Where that cannot be asked the
+ * True where the number of a replayed create was deleted since. Where that cannot be told soon the
  * first answer stands: it says nothing that its caller did not send.
  */
 export async function isReplayDeleted(
@@ -167,10 +167,11 @@ export async function isReplayDeleted(
   given: { number: number; replayed: boolean },
 ): Promise<boolean> {
   if (!given.replayed) return false;
+  const late = AbortSignal.timeout(REPLAY_LOOK_MS);
   try {
-    return (await core.deletions.listDeleted(counter, [given.number])).length > 0;
+    return (await core.deletions.listDeleted(counter, [given.number], late)).length > 0;
   } catch (error) {
-    if (!isUnavailable(error)) throw error;
+    if (!isUnavailable(error) && !late.aborted) throw error;
     return false;
   }
 }

@@ -55,6 +55,9 @@ export const DELETE_ROUNDS_MAX = 10;
  */
 export const PURGE_AGAIN_MS = 10 * 60_000;
 
+/** So long a replayed create waits for the database to say whether what it created is there yet. */
+export const REPLAY_LOOK_MS = 1_000;
+
 /** Deletions that one run of the purge takes on at a time. */
 export const PURGE_DELETIONS_MAX = 1_000;
 

@@ -60,26 +60,28 @@ export class SqlDeletions implements Deletions {
     });
   }
 
-  async listDeleted(counter: Counter, numbers: number[]): Promise<number[]> {
+  async listDeleted(counter: Counter, numbers: number[], signal?: AbortSignal): Promise<number[]> {
     if (numbers.length === 0) return [];
     const { applicationToken, chatNumber } = counter;
-    const marked =
-      chatNumber === undefined
-        ? `c.deleted_through = ${DELETED_ALL} AND c.chat_number IN (${numbers.map(() => "?")})`
-        : "c.chat_number = ?";
-    const rows = await this.database.read((em) =>
-      this.database.rows<{ chat_number: number; deleted_through: number }>(
-        em,
-        `SELECT c.chat_number, c.deleted_through FROM applications a
-          JOIN ceilings c ON c.application_id = a.id WHERE a.token = ? AND c.deleted_through > 0
-          AND (c.chat_number = 0 OR ${marked})`,
-        [applicationToken, ...(chatNumber === undefined ? numbers : [chatNumber])],
-      ),
+    // Each row by its key: an application may have very many.
+    const wanted = [0, ...(chatNumber === undefined ? numbers : [chatNumber])];
+    const rows = await this.database.read(
+      (em) =>
+        this.database.rows<{ chat_number: number; deleted_through: number }>(
+          em,
+          `SELECT c.chat_number, c.deleted_through FROM applications a
+            JOIN ceilings c ON c.application_id = a.id WHERE a.token = ?
+            AND c.chat_number IN (${wanted.map(() => "?").join(", ")})`,
+          [applicationToken, ...wanted],
+        ),
+      signal,
     );
     const marks = new Map(rows.map((row) => [row.chat_number, row.deleted_through]));
     if (marks.get(0) === DELETED_ALL) return numbers;
-    if (chatNumber === undefined) return numbers.filter((number) => marks.has(number));
-    return numbers.filter((number) => number <= (marks.get(chatNumber) ?? 0));
+    if (chatNumber !== undefined) {
+      return numbers.filter((number) => number <= (marks.get(chatNumber) ?? 0));
+    }
+    return numbers.filter((number) => marks.get(number) === DELETED_ALL);
   }
 
   list(limit: number, now: Date): Promise<Deletion[]> {

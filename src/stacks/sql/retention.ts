@@ -17,21 +17,29 @@ export async function findExpired(
   const rows = await database.rows<{
     application_id: number;
     chat_number: number;
+    deleted_through: number;
     token: string;
+    delete_time: string | number | null;
     oldest: string | number | null;
   }>(
     em,
-    `SELECT c.application_id, c.chat_number, a.token, (SELECT m.create_time FROM messages m
-        WHERE m.application_id = c.application_id AND m.chat_number = c.chat_number
-        ORDER BY m.number LIMIT 1) AS oldest
-      FROM ceilings c JOIN applications a ON a.id = c.application_id
-      WHERE (c.application_id > ? OR (c.application_id = ? AND c.chat_number > ?))
-        AND c.chat_number > 0 AND c.deleted_through < ? AND a.delete_time IS NULL
-      ORDER BY c.application_id, c.chat_number LIMIT ${page.limit}`,
-    [applicationId, applicationId, chatNumber, DELETED_ALL],
+    // The page is cut before anything is looked up for its chats. Chat 0 has no messages.
+    `SELECT c.application_id, c.chat_number, c.deleted_through, a.token, a.delete_time,
+        (SELECT m.create_time FROM messages m
+          WHERE m.application_id = c.application_id AND m.chat_number = c.chat_number
+          ORDER BY m.number LIMIT 1) AS oldest
+      FROM (SELECT application_id, chat_number, deleted_through FROM ceilings
+        WHERE application_id > ? OR (application_id = ? AND chat_number > ?)
+        ORDER BY application_id, chat_number LIMIT ${page.limit}) AS c
+      JOIN applications a ON a.id = c.application_id
+      ORDER BY c.application_id, c.chat_number`,
+    [applicationId, applicationId, chatNumber],
   );
   const beforeMs = page.before.getTime();
-  const old = rows.filter(({ oldest }) => oldest !== null && msOf(oldest) < beforeMs);
+  const old = rows.filter(
+    ({ oldest, delete_time: gone, deleted_through: through }) =>
+      oldest !== null && msOf(oldest) < beforeMs && gone === null && through < DELETED_ALL,
+  );
   const last = rows[rows.length - 1];
   return {
     chats: old.map((row) => ({ applicationToken: row.token, chatNumber: row.chat_number })),
