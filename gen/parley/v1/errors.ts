@@ -22,6 +22,7 @@ export const ErrorReason = {
   ERROR_REASON_UNSPECIFIED: 0,
   /**
    * ERROR_REASON_FIELD_INVALID - INVALID_ARGUMENT. A field is outside its bounds; BadRequest names each such field and its bound.
+   * Where the request as a whole cannot be read, the field is `*`.
    * Example: `message.body`: "must be 1 to 16384 bytes of UTF-8".
    */
   ERROR_REASON_FIELD_INVALID: 1,
