@@ -9,6 +9,7 @@ import { HealthImplementation } from "grpc-health-check";
 import type { Core } from "../core/core.ts";
 import type { Logger } from "../log.ts";
 import type { Process } from "../process.ts";
+import { Connections } from "./connections.ts";
 import { registry } from "./contract.ts";
 import { decoderOf, refuseInvalidUtf8 } from "./decoding.ts";
 import { addReflection } from "./reflection.ts";
@@ -20,6 +21,8 @@ const MESSAGE_BYTES_MAX = 4 * 1024 * 1024;
 /** Calls of one connection at a time. */
 const STREAMS_MAX = 1_000;
 const KEEPALIVE_MS = 30_000;
+/** A connection without a call is closed; clients open another with their next call. */
+const CONNECTION_IDLE_MS = 300_000;
 /** How often the ledger is told how far this process has seen the running number go. */
 const WITNESS_MS = 1_000;
 
@@ -35,6 +38,7 @@ export class Api implements Process {
   private readonly parts: { core: Core; log: Logger };
   private readonly options: ApiOptions;
   private readonly server: Server;
+  private readonly connections: Connections;
   private readonly health: HealthImplementation;
   private witness: NodeJS.Timeout | undefined;
   /** The port that it listens on, known once it is started. */
@@ -51,7 +55,11 @@ export class Api implements Process {
       "grpc.max_send_message_length": MESSAGE_BYTES_MAX,
       "grpc.max_concurrent_streams": STREAMS_MAX,
       "grpc.keepalive_time_ms": KEEPALIVE_MS,
+      "grpc.max_connection_idle_ms": CONNECTION_IDLE_MS,
+      // Nobody can ask for what it would note of each connection and call.
+      "grpc.enable_channelz": 0,
     });
+    this.connections = new Connections({ server: this.server, log: parts.log }, isLong);
     const names = services.map((one) => one.name);
     for (const one of services) this.addService(one);
     this.health = new HealthImplementation(
@@ -70,6 +78,7 @@ export class Api implements Process {
           : reject(new Error(`PARLEY_GRPC_ADDRESS: cannot listen on ${address}: ${error.message}`)),
       );
     });
+    await this.connections.start();
     this.setHealth("SERVING");
     this.witness = setInterval(() => {
       // What is not noted now is noted a second later.
@@ -93,6 +102,7 @@ export class Api implements Process {
         resolve();
       });
     });
+    await this.connections.stop();
     await this.parts.core.numbering.witness().catch(() => {});
   }
 
@@ -113,4 +123,9 @@ export class Api implements Process {
     }
     this.server.addService(definition as ServiceDefinition, handlers);
   }
+}
+
+/** Calls that stay open for as long as their caller likes: reflection, and who watches health. */
+function isLong(path: string): boolean {
+  return path.startsWith("/grpc.reflection.") || path === "/grpc.health.v1.Health/Watch";
 }

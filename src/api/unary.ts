@@ -5,9 +5,17 @@ import { DEADLINE_DEFAULT_MS, DEADLINE_MAX_MS } from "../core/limits.ts";
 import { ParleyError } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import { Undecodable } from "./decoding.ts";
+import { Gate } from "./gate.ts";
 import type { Route } from "./routes.ts";
 import { check } from "./rules.ts";
 import { toStatus } from "./status.ts";
+
+/**
+ * Pages in work at a time. A page is up to 3 MiB of rows and as much again of answer, so a thousand
+ * callers at once would take gigabytes; more at a time than the database has connections gain none.
+ */
+const PAGES_MAX = 16;
+const pages = new Gate(PAGES_MAX);
 
 /**
  * The one wrapper of every unary call: deadline, call id, rules, status and log line. An async
@@ -60,7 +68,8 @@ export function unary<Request, Response>(
   async function handle(request: Request | Undecodable, call: Call): Promise<Response> {
     if (request instanceof Undecodable) throw request.error;
     check(route.rule, request);
-    return route.run(parts.core, request, call);
+    const run = () => route.run(parts.core, request, call);
+    return route.paged === true ? pages.pass(call.signal, run) : run();
   }
 }
 

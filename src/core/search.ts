@@ -1,3 +1,4 @@
+import { setImmediate as breathe } from "node:timers/promises";
 import type {
   Message,
   SearchMessagesRequest,
@@ -49,6 +50,9 @@ export async function searchMessages(
     if (result !== undefined) results.push(result);
     bytes += size;
     last = number;
+    // Folding a body can take tens of milliseconds where somebody meant it to.
+    await breathe();
+    signal.throwIfAborted();
   }
   const more = last !== numbers[numbers.length - 1] && numbers.length > 0;
   const nextPageToken = more ? encodePageToken(last, ...binding) : "";

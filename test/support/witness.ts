@@ -7,14 +7,13 @@ import {
   SearchMessagesResponse,
   State,
 } from "../../src/client.ts";
-import type { Running } from "./system.ts";
+import type { Clients } from "./system.ts";
 import { AWKWARD_TEXTS } from "./texts.ts";
 
 const CHATS = 3;
 
 /** An application full of chats and messages, searchable, which nobody may change after this. */
-export async function seedWitness(parley: Running): Promise<string> {
-  const { clients } = parley;
+export async function seedWitness({ clients }: { clients: Clients }): Promise<string> {
   const { application } = await clients.createApplication({ application: { name: "witness" } });
   const applicationToken = application!.token;
   for (let chatNumber = 1; chatNumber <= CHATS; chatNumber++) {
@@ -34,8 +33,10 @@ export async function seedWitness(parley: Running): Promise<string> {
 }
 
 /** Everything that can be read of it, as the bytes of the answers. */
-export async function photograph(parley: Running, applicationToken: string): Promise<string[]> {
-  const { clients } = parley;
+export async function photograph(
+  { clients }: { clients: Clients },
+  applicationToken: string,
+): Promise<string[]> {
   const seen: Uint8Array[] = [
     GetApplicationResponse.encode(await clients.getApplication({ applicationToken })).finish(),
     ListChatsResponse.encode(await clients.listChats({ applicationToken })).finish(),

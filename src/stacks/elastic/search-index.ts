@@ -1,3 +1,4 @@
+import { setImmediate as breathe } from "node:timers/promises";
 import type { Client, estypes } from "@elastic/elasticsearch";
 import type { NumberRange } from "../../../gen/parley/v1/state.ts";
 import type { ChatKey, SearchDocument, SearchIndex } from "../../core/ports.ts";
@@ -10,6 +11,9 @@ import { bulkLinesOf, countRequest, extentRequest, findRequest } from "./request
  * and has the whole request in memory. A document beyond it is sent alone.
  */
 const BULK_BYTES_MAX = 8 * 1024 * 1024;
+
+/** Documents that are folded in one turn of the event loop. */
+const TURN_DOCUMENTS = 8;
 
 /** A document of the same id and a higher version is there. */
 const CONFLICT = 409;
@@ -35,7 +39,9 @@ export class ElasticSearchIndex implements SearchIndex {
     const errors: (Error | undefined)[] = [];
     let lines: string[] = [];
     let bytes = 0;
-    for (const document of documents) {
+    for (const [at, document] of documents.entries()) {
+      // Folding a body can take tens of milliseconds where somebody meant it to.
+      if (at % TURN_DOCUMENTS === 0) await breathe();
       const [action, source] = bulkLinesOf(document);
       const size = Buffer.byteLength(action) + Buffer.byteLength(source) + 2;
       if (lines.length > 0 && bytes + size > BULK_BYTES_MAX) {
