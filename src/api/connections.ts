@@ -3,6 +3,7 @@ import {
   type Http2Server,
   type IncomingHttpHeaders,
   type ServerHttp2Stream,
+  type ServerOptions,
 } from "node:http2";
 import { status as grpcStatus, type Server } from "@grpc/grpc-js";
 import { DEADLINE_MAX_MS } from "../core/limits.ts";
@@ -25,6 +26,12 @@ const ANSWER_MS = 20_000;
 const HELD_BYTES_MAX = { connection: 128 * 1024 * 1024, process: 256 * 1024 * 1024 };
 /** Pings and settings of a connection between two looks; a client sends a few in its life. */
 const CONTROLS_MAX = 100;
+/**
+ * Calls that a caller may give up at once, and then each second. Left to itself nghttp2 ends the
+ * connection after 1,000 and 33, and with it, as INTERNAL, all other calls of a busy client that has
+ * short deadlines.
+ */
+const RESETS = { streamResetBurst: 10_000, streamResetRate: 1_000 };
 /** How often what is held is looked at; what comes up in between is bounded by the processor. */
 const LOOK_MS = 250;
 
@@ -62,11 +69,12 @@ export class Connections implements Process {
     this.server = parts.server;
     this.log = parts.log;
     this.isLong = isLong;
+    Object.assign(insideOf(parts.server, "commonServerOptions"), RESETS);
   }
 
   /** To be called in the turn in which the server is bound, before it has a connection. */
   async start(): Promise<void> {
-    for (const one of http2ServersOf(this.server)) {
+    for (const one of insideOf(this.server, "http2Servers").keys()) {
       one.maxConnections = CONNECTIONS_MAX;
       one.on("session", (session) => this.watchSession(session));
       one.prependListener("stream", (_, headers) => boundTimeout(headers));
@@ -181,11 +189,14 @@ function refuse(stream: ServerHttp2Stream): void {
   stream.close(constants.NGHTTP2_NO_ERROR);
 }
 
-/** grpc-js hands them to nobody, see ADR 80. Every version is pinned, and this fails at the start. */
-function http2ServersOf(server: Server): Http2Server[] {
-  const { http2Servers } = server as unknown as { http2Servers?: Map<Http2Server, unknown> };
-  if (http2Servers === undefined || http2Servers.size === 0) {
-    throw new Error("this version of grpc-js keeps its HTTP/2 servers elsewhere");
-  }
-  return [...http2Servers.keys()];
+/** What grpc-js has of its HTTP/2 servers and hands to nobody, see ADR 80. */
+interface Inside {
+  commonServerOptions: ServerOptions;
+  http2Servers: Map<Http2Server, unknown>;
+}
+
+function insideOf<Name extends keyof Inside>(server: Server, name: Name): Inside[Name] {
+  const found = (server as unknown as Partial<Inside>)[name];
+  if (found === undefined) throw new Error(`this version of grpc-js has no ${name}`);
+  return found as Inside[Name];
 }

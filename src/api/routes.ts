@@ -17,8 +17,6 @@ import { rules } from "./rules.ts";
 /** One RPC with its rules and the function of the core that it leads to. */
 export interface Route<Request, Response> {
   rule: z.ZodType;
-  /** True where an answer can be as large as PAGE_BYTES_MAX. */
-  paged?: boolean;
   run(core: Core, request: Request, call: Call): Promise<Response>;
 }
 
@@ -35,21 +33,21 @@ type Routes<Service> = {
 const applications: Routes<typeof ApplicationServiceService> = {
   createApplication: { rule: rules.createApplication, run: createApplication },
   getApplication: { rule: rules.getApplication, run: getApplication },
-  listApplications: { rule: rules.listApplications, paged: true, run: listApplications },
+  listApplications: { rule: rules.listApplications, run: listApplications },
   updateApplication: { rule: rules.updateApplication, run: updateApplication },
 };
 
 const chats: Routes<typeof ChatServiceService> = {
   createChat: { rule: rules.createChat, run: createChat },
   getChat: { rule: rules.getChat, run: getChat },
-  listChats: { rule: rules.listChats, paged: true, run: listChats },
+  listChats: { rule: rules.listChats, run: listChats },
 };
 
 const messages: Routes<typeof MessageServiceService> = {
   createMessage: { rule: rules.createMessage, run: createMessage },
   getMessage: { rule: rules.getMessage, run: getMessage },
-  listMessages: { rule: rules.listMessages, paged: true, run: listMessages },
-  searchMessages: { rule: rules.searchMessages, paged: true, run: searchMessages },
+  listMessages: { rule: rules.listMessages, run: listMessages },
+  searchMessages: { rule: rules.searchMessages, run: searchMessages },
 };
 
 /** Every service that is served, with the routes of its RPCs. */

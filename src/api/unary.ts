@@ -2,6 +2,7 @@ import { randomUUID } from "node:crypto";
 import { Metadata, type ServerUnaryCall, type sendUnaryData } from "@grpc/grpc-js";
 import type { Call, Core } from "../core/core.ts";
 import { DEADLINE_DEFAULT_MS, DEADLINE_MAX_MS } from "../core/limits.ts";
+import { pageSizeOf } from "../core/pages.ts";
 import { ParleyError } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import { Undecodable } from "./decoding.ts";
@@ -11,11 +12,10 @@ import { check } from "./rules.ts";
 import { toStatus } from "./status.ts";
 
 /**
- * Pages in work at a time. A page is up to 3 MiB of rows and as much again of answer, so a thousand
- * callers at once would take gigabytes; more at a time than the database has connections gain none.
+ * Rows that the pages of one RPC may ask for at a time, 256 MiB at the worst. A thousand callers at
+ * once would take gigabytes, and no caller is served sooner than the database has a connection.
  */
-const PAGES_MAX = 16;
-const pages = new Gate(PAGES_MAX);
+const PAGE_ROWS_MAX = 16_000;
 
 /**
  * The one wrapper of every unary call: deadline, call id, rules, status and log line. An async
@@ -26,6 +26,7 @@ export function unary<Request, Response>(
   route: Route<Request, Response>,
   parts: { core: Core; log: Logger },
 ) {
+  const pages = new Gate(PAGE_ROWS_MAX);
   return (
     call: ServerUnaryCall<Request | Undecodable, Response>,
     callback: sendUnaryData<Response>,
@@ -69,7 +70,8 @@ export function unary<Request, Response>(
     if (request instanceof Undecodable) throw request.error;
     check(route.rule, request);
     const run = () => route.run(parts.core, request, call);
-    return route.paged === true ? pages.pass(call.signal, run) : run();
+    const { pageSize } = request as { pageSize?: number };
+    return pageSize === undefined ? run() : pages.pass(pageSizeOf(pageSize), call.signal, run);
   }
 }
 

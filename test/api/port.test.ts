@@ -175,6 +175,15 @@ describe("the port, whoever calls", () => {
     }
   });
 
+  it("keeps the connection of a caller that gives up thousands of calls", async () => {
+    const session = openHttp2(child.port);
+    for (let round = 0; round < 20; round++) {
+      for (let at = 0; at < 200; at++) strangers.openStream(session, LIST)?.close(8);
+      expect((await callOf(session, GET, get)).grpc).to.equal(status.OK);
+    }
+    session.destroy();
+  });
+
   it("ends connections that flood it with pings or settings", async () => {
     const floods = {
       pings: frame({ type: 6, flags: 0, stream: 0 }, Buffer.alloc(8)),
