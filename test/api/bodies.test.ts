@@ -108,6 +108,28 @@ describeStacks(`texts that may get lost on their way, ${seedNote}`, (stack) => {
     await expectKept(LONGEST, () => "");
   }).timeout(60_000);
 
+  it("serves others while a page is marked whose bodies were meant to be slow", async () => {
+    const { clients } = parley;
+    const key = await newChat();
+    const body = `x${"\u0301\u0323".repeat(4_095)}`;
+    await Promise.all(
+      Array.from({ length: 60 }, () => clients.createMessage({ ...key, message: { body } })),
+    );
+    const search = () => clients.searchMessages({ ...key, query: "x", pageSize: 1_000 });
+    const through = async () => {
+      return (await clients.searchMessages({ ...key, query: "absent" })).indexedThroughNumber;
+    };
+    while ((await through()) < 60) await new Promise((resolve) => setTimeout(resolve, 50));
+    let found = false;
+    const searching = search().then(() => {
+      found = true;
+    });
+    // Each of these takes a moment, and the page takes a second at least.
+    for (let at = 0; at < 3; at++) await clients.getChat({ applicationToken, number: 1 });
+    expect(found).to.equal(false);
+    await searching;
+  }).timeout(60_000);
+
   it("refuses a byte more before a number is given", async () => {
     const { clients } = parley;
     const key = await newChat();

@@ -3,6 +3,7 @@ import type { Socket } from "node:net";
 import { gzipSync } from "node:zlib";
 import { status } from "@grpc/grpc-js";
 import { expect } from "chai";
+import { ServerReflectionRequest } from "../../gen/grpc/reflection/v1/reflection.ts";
 import { GetApplicationRequest, ListMessagesRequest } from "../../src/client.ts";
 import { type Child, startChild } from "../support/child.ts";
 import * as strangers from "../support/strangers.ts";
@@ -11,6 +12,7 @@ import { photograph, seedWitness } from "../support/witness.ts";
 
 const GET = "/parley.v1.ApplicationService/GetApplication";
 const LIST = "/parley.v1.MessageService/ListMessages";
+const REFLECTION = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
 const MIB = 1024 * 1024;
 
 /** Far above what the server takes in a calm or a busy hour, far below what it was without bounds. */
@@ -208,6 +210,21 @@ describe("the port, whoever calls", () => {
         setImmediate(() => gone.destroy());
       });
     }
+  });
+
+  it("answers questions about the contract no faster than they are read", async () => {
+    const session = openHttp2(child.port, { settings: { initialWindowSize: 0 } });
+    const stream = strangers.openStream(session, REFLECTION)!;
+    const question = ServerReflectionRequest.encode({
+      host: "",
+      messageRequest: { $case: "fileByFilename", value: "parley/v1/message.proto" },
+    }).finish();
+    const block = Buffer.concat(Array<Buffer>(10_000).fill(framed(question)));
+    // What the server does not take stays with the caller, so the writing comes to a halt.
+    for (let at = 0; at < 20; at++) stream.write(block);
+    for (let calls = 0; calls < 100; calls++) await once(GET, get);
+    expect(stream.writableLength).to.be.above(0);
+    session.destroy();
   });
 
   it("keeps to its bound of connections, and serves the ones that it has", async () => {

@@ -93,7 +93,8 @@ export const ErrorReason = {
   ERROR_REASON_SCOPE_MISSING: 14,
   /**
    * ERROR_REASON_DEADLINE_EXCEEDED - DEADLINE_EXCEEDED. The call could not be answered in the time it had (5 s where the caller
-   * sets none).
+   * sets none). A create may have been accepted all the same: its retry with the same request_id
+   * returns what it created.
    * Example: ListMessages on a database that answers slowly.
    */
   ERROR_REASON_DEADLINE_EXCEEDED: 15,
