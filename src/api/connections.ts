@@ -28,8 +28,8 @@ const HELD_BYTES_MAX = { connection: 128 * 1024 * 1024, process: 256 * 1024 * 10
 const CONTROLS_MAX = 100;
 /**
  * Calls that a caller may give up at once, and then each second. Left to itself nghttp2 ends the
- * connection after 1,000 and 33, and with it, as INTERNAL, all other calls of a busy client that has
- * short deadlines.
+ * connection after 1,000 and 33, and with it, as INTERNAL, every other call of a busy client that
+ * has short deadlines.
  */
 const RESETS = { streamResetBurst: 10_000, streamResetRate: 1_000 };
 /** How often what is held is looked at; what comes up in between is bounded by the processor. */

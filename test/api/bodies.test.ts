@@ -97,7 +97,7 @@ describeStacks(`texts that may get lost on their way, ${seedNote}`, (stack) => {
   }
 
   it("keeps every character of every plane, in bodies and authors, and finds it", async () => {
-    const texts = fc.array(anyText, { minLength: 60, maxLength: 60 });
+    const texts = fc.array(anyText, { minLength: 40, maxLength: 40 });
     const keep = (bodies: string[]) =>
       expectKept([...bodies, ...AWKWARD_TEXTS], (body) => [...body].slice(0, 255).join(""));
     await fc.assert(fc.asyncProperty(texts, keep), { ...drawn(1), endOnFailure: true });
@@ -113,13 +113,13 @@ describeStacks(`texts that may get lost on their way, ${seedNote}`, (stack) => {
     const key = await newChat();
     const body = `x${"\u0301\u0323".repeat(4_095)}`;
     await Promise.all(
-      Array.from({ length: 60 }, () => clients.createMessage({ ...key, message: { body } })),
+      Array.from({ length: 40 }, () => clients.createMessage({ ...key, message: { body } })),
     );
     const search = () => clients.searchMessages({ ...key, query: "x", pageSize: 1_000 });
     const through = async () => {
       return (await clients.searchMessages({ ...key, query: "absent" })).indexedThroughNumber;
     };
-    while ((await through()) < 60) await new Promise((resolve) => setTimeout(resolve, 50));
+    while ((await through()) < 40) await new Promise((resolve) => setTimeout(resolve, 50));
     let found = false;
     const searching = search().then(() => {
       found = true;
@@ -157,6 +157,6 @@ describeStacks(`texts that may get lost on their way, ${seedNote}`, (stack) => {
       expect(got.application!.name).to.equal(`${name}.`);
     };
     const short = anyText.filter((text) => [...text].length < 255);
-    await fc.assert(fc.asyncProperty(short, keep), drawn(60));
+    await fc.assert(fc.asyncProperty(short, keep), drawn(30));
   }).timeout(patience(30_000));
 });

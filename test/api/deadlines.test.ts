@@ -64,7 +64,7 @@ describeStacks("calls that have little time or are given up", (stack) => {
     const key = await newChat(parley);
     const { applicationToken } = key;
     const name = "hurried";
-    for (let round = 0; round < 40; round++) {
+    for (let round = 0; round < 24; round++) {
       const options = { timeoutMs: 1 + (round % 6) };
       const message = { body: `${round}` };
       const calls: Promise<unknown>[] = [
@@ -98,7 +98,7 @@ describeStacks("calls that have little time or are given up", (stack) => {
     const client = new MessageServiceClient(parley.target, credentials.createInsecure());
     const answered: string[] = [];
     const caller = async (who: number) => {
-      for (let at = 0; at < 60; at++) {
+      for (let at = 0; at < 40; at++) {
         const body = `${who}.${at}`;
         const request = CreateMessageRequest.fromPartial({ ...key, message: { body } });
         await new Promise<void>((done) => {

@@ -77,7 +77,7 @@ describeStacks(`requests that nobody expects, ${seedNote}`, (stack) => {
       await send(groups(10_000));
       await send(Buffer.alloc(1_000_000, groups(1).subarray(0, 2)));
       // Built here, since the names are not known before the suite runs.
-      await fc.assert(fc.asyncProperty(messageOf(rpc.input, names), send), drawn(100));
+      await fc.assert(fc.asyncProperty(messageOf(rpc.input, names), send), drawn(60));
       expect(await photograph(parley, witness)).to.deep.equal(before);
     }).timeout(patience(60_000));
   }

@@ -60,7 +60,7 @@ class Model {
     return this.chats.length;
   }
 
-  /** The number, or undefined where the call must be refused: no chat, or the id of another body. */
+  /** Undefined where the call must be refused: no such chat, or the id of another body. */
   createMessage(chatNumber: number, body: string, id: string): number | undefined {
     const chat = this.chats[chatNumber - 1];
     if (chat === undefined) return undefined;
@@ -174,11 +174,11 @@ describeStacks(`applications that are nearly the same, ${seedNote}`, (stack) => 
       }
       for (const model of models) await expectModel(parley, model);
     };
-    const steps = fc.array(step, { minLength: 10, maxLength: 40, size: "max" });
-    await fc.assert(fc.asyncProperty(steps, run), { ...drawn(6), endOnFailure: true });
+    const steps = fc.array(step, { minLength: 10, maxLength: 30, size: "max" });
+    await fc.assert(fc.asyncProperty(steps, run), { ...drawn(4), endOnFailure: true });
   }).timeout(patience(60_000));
 
-  it("keep chat 1 message 11 apart from chat 11 message 1, as jobs, rows and documents", async () => {
+  it("keep chat 1 message 11 apart from chat 11 message 1, as jobs, rows, documents", async () => {
     parley = await start(place, ["api"]);
     const models = TOKENS.slice(0, 2).map((token) => new Model(token));
     await insertAlike(parley, TOKENS.slice(0, 2));
@@ -262,7 +262,7 @@ describeStacks("page tokens of somebody else", (stack) => {
         return token;
       }),
     );
-    for (const [at, list] of lists.entries()) {
+    for (const [at, list] of lists.slice(0, lists.length / 2 + 1).entries()) {
       const own = tokens[at]!;
       const bits = Buffer.from(own, "base64url").length * 8;
       const wrong = [

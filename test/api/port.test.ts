@@ -15,10 +15,11 @@ const LIST = "/parley.v1.MessageService/ListMessages";
 const REFLECTION = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
 const MIB = 1024 * 1024;
 
-/** Far above what the server takes in a calm or a busy hour, far below what it was without bounds. */
+/** Far above what a busy server takes, far below what it took without bounds. */
 const RESIDENT_MAX = 1_200 * MIB;
 
-describe("the port, whoever calls", () => {
+describe("the port, whoever calls", function () {
+  this.timeout(60_000);
   let child: Child;
   let token: string;
   let untouched: string[];
@@ -42,7 +43,7 @@ describe("the port, whoever calls", () => {
     const page = ListMessagesRequest.fromPartial({ ...key, pageSize: 1_000 });
     list = framed(ListMessagesRequest.encode(page).finish());
     untouched = await photograph(child, token);
-    const readers = Promise.all([100, 100, 100, 3].map(readNothing));
+    const readers = Promise.all([60, 60, 3].map(readNothing));
     slow = { writer: writeHalf(), silent: sayNothing(), readers };
   });
   after(() => child?.stop());
@@ -103,7 +104,7 @@ describe("the port, whoever calls", () => {
       ),
     };
     for (const [what, bytes] of Object.entries(wrong)) {
-      const ended = await strangers.endedAfter(await openSocket(child.port), bytes, 10_000);
+      const ended = await strangers.endedAfter(await openSocket(child.port), bytes, 25_000);
       expect(ended, what).to.equal(true);
     }
   });
@@ -135,7 +136,7 @@ describe("the port, whoever calls", () => {
     expect((await once(GET, get, { "x-big": "a".repeat(500_000) })).grpc).to.equal(undefined);
   });
 
-  it("takes a time-out of months for the most that a call gets, not for one that is over", async () => {
+  it("takes a time-out of months for the most that a call gets, not for none", async () => {
     for (const timeout of ["700H", "99999999H", "99999999M", "99999999S", "99999999m"]) {
       expect((await once(GET, get, { "grpc-timeout": timeout })).grpc, timeout).to.equal(status.OK);
     }
@@ -193,7 +194,7 @@ describe("the port, whoever calls", () => {
     };
     for (const [what, one] of Object.entries(floods)) {
       const bytes = Buffer.concat([strangers.PREFACE, ...Array<Buffer>(20_000).fill(one)]);
-      const ended = await strangers.endedAfter(await openSocket(child.port), bytes, 10_000);
+      const ended = await strangers.endedAfter(await openSocket(child.port), bytes, 25_000);
       expect(ended, what).to.equal(true);
     }
   });
@@ -254,5 +255,5 @@ describe("the port, whoever calls", () => {
   it("gives up answers that nobody takes, and memory stays within a bound", async () => {
     await slow.readers;
     expect(child.resident()).to.be.below(RESIDENT_MAX);
-  }).timeout(60_000);
+  });
 });
