@@ -6,6 +6,20 @@ import { type Clients, openClients } from "./system.ts";
 
 const main = fileURLToPath(new URL("../../src/main.ts", import.meta.url));
 
+/** How long a call may take while others attack and the machine is busy with other tests too. */
+const CALL_MS = 60_000;
+
+/** The generated clients, which give up later than they would by themselves. */
+function patientClients(target: string): Clients {
+  const { close, ...calls } = openClients(target);
+  type Call = (request: object, options?: { timeoutMs?: number }) => Promise<unknown>;
+  const patient = Object.entries(calls as Record<string, Call>).map(([name, call]) => [
+    name,
+    (request: object) => call(request, { timeoutMs: CALL_MS }),
+  ]);
+  return { ...Object.fromEntries(patient), close } as Clients;
+}
+
 /** A server as a user runs it, in a process of its own, on the embedded stack. */
 export interface Child {
   port: number;
@@ -38,7 +52,7 @@ export async function startChild(env: Record<string, string> = {}): Promise<Chil
   child.stdout!.resume();
   const port = Number(/ on 127\.0\.0\.1:(\d+) /.exec(printed)?.[1]);
   const target = `127.0.0.1:${port}`;
-  const clients = openClients(target);
+  const clients = patientClients(target);
   return {
     port,
     target,
