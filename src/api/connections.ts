@@ -24,8 +24,11 @@ const REQUEST_MS = 10_000;
 const ANSWER_MS = 20_000;
 /** Half requests and answers that are not taken yet, of one connection and of all. */
 const HELD_BYTES_MAX = { connection: 128 * 1024 * 1024, process: 256 * 1024 * 1024 };
-/** Pings and settings of a connection between two looks; a client sends a few in its life. */
-const CONTROLS_MAX = 100;
+/**
+ * Pings and settings of a connection between two looks. Most clients send a few in their life, but
+ * some measure their bandwidth with a ping for each frame of an answer, and a page has 200 frames.
+ */
+const CONTROLS_MAX = { alone: 1_000, withEachCall: 200 };
 /**
  * Calls that a caller may give up at once, and then each second. Left to itself nghttp2 ends the
  * connection after 1,000 and 33, and with it, as INTERNAL, every other call of a busy client that
@@ -53,7 +56,8 @@ interface Open {
 /** What is known of a connection. */
 interface Own {
   streams: Set<Open>;
-  /** Its pings and settings since the last look. */
+  /** Its calls, and its pings and settings, since the last look. */
+  calls: number;
   controls: number;
 }
 
@@ -88,12 +92,13 @@ export class Connections implements Process {
   }
 
   private watchSession(session: Session): void {
-    const own = { streams: new Set<Open>(), controls: 0 };
+    const own: Own = { streams: new Set(), calls: 0, controls: 0 };
     this.sessions.set(session, own);
     const silent = setTimeout(() => session.destroy(), GREETING_MS);
     const control = () => {
       own.controls++;
-      if (own.controls > CONTROLS_MAX) cut(session);
+      const max = CONTROLS_MAX.alone + CONTROLS_MAX.withEachCall * own.calls;
+      if (own.controls > max) cut(session);
     };
     session.on("ping", control);
     session.on("remoteSettings", control);
@@ -105,8 +110,9 @@ export class Connections implements Process {
   }
 
   private watchStream(stream: ServerHttp2Stream, path: string): void {
-    const streams = stream.session && this.sessions.get(stream.session)?.streams;
-    if (streams === undefined) return;
+    const own = stream.session && this.sessions.get(stream.session);
+    if (own === undefined) return;
+    own.calls++;
     const open: Open = {
       stream,
       long: this.isLong(path),
@@ -115,8 +121,8 @@ export class Connections implements Process {
       whole: false,
       heldMs: undefined,
     };
-    streams.add(open);
-    stream.once("close", () => streams.delete(open));
+    own.streams.add(open);
+    stream.once("close", () => own.streams.delete(open));
     stream.once("end", () => {
       open.whole = true;
       open.requestBytes = 0;
@@ -132,6 +138,8 @@ export class Connections implements Process {
     let most: { session: Session; bytes: number } | undefined;
     for (const [session, own] of this.sessions) {
       own.controls = 0;
+      // What is still open was called before, and is answered with frames all the same.
+      own.calls = own.streams.size;
       let bytes = 0;
       for (const open of own.streams) bytes += heldBy(open, nowMs);
       if (bytes > HELD_BYTES_MAX.connection) this.cutGreedy(session, bytes);

@@ -187,6 +187,19 @@ describe("the port, whoever calls", function () {
     session.destroy();
   });
 
+  it("lets a caller ping with each frame of its answers, as some do", async () => {
+    const session = openHttp2(child.port, { maxOutstandingPings: 1_000 });
+    for (let round = 0; round < 20; round++) {
+      const call = callOf(session, LIST, list);
+      const pings = Array.from({ length: 100 }, () => {
+        return new Promise<void>((done) => session.ping(() => done()));
+      });
+      await Promise.all(pings);
+      expect((await call).grpc).to.equal(status.OK);
+    }
+    session.destroy();
+  });
+
   it("ends connections that flood it with pings or settings", async () => {
     const floods = {
       pings: frame({ type: 6, flags: 0, stream: 0 }, Buffer.alloc(8)),

@@ -1,4 +1,4 @@
-import { once } from "node:events";
+import type { EventEmitter } from "node:events";
 import {
   type ClientHttp2Session,
   type ClientHttp2Stream,
@@ -27,19 +27,26 @@ export function frame(
   return Buffer.concat([bytes, payload]);
 }
 
+/** Resolves with the first of these events. An error is none of them: what it ends is closed. */
+function firstOf(emitter: EventEmitter, ...events: string[]): Promise<void> {
+  return new Promise((resolve) => {
+    for (const event of events) emitter.once(event, () => resolve());
+  });
+}
+
 /** A connection of plain bytes. What it is answered is read and dropped, and so are its errors. */
 export async function openSocket(port: number): Promise<Socket> {
   const socket = connect(port, "127.0.0.1");
   socket.on("error", () => {});
   socket.resume();
-  await Promise.race([once(socket, "connect"), once(socket, "close")]);
+  await firstOf(socket, "connect", "close");
   return socket;
 }
 
 /** Writes bytes and waits until the server has ended the connection, at most so long. */
 export async function endedAfter(socket: Socket, bytes: Uint8Array, ms: number): Promise<boolean> {
   if (socket.destroyed) return true;
-  const ended = Promise.race([once(socket, "close"), once(socket, "end")]).then(() => true);
+  const ended = firstOf(socket, "close", "end").then(() => true);
   socket.write(bytes);
   const timer = new Promise<boolean>((resolve) => setTimeout(resolve, ms, false).unref());
   const result = await Promise.race([ended, timer]);
@@ -114,7 +121,7 @@ export async function callOf(
   stream.on("response", note);
   stream.on("trailers", note);
   stream.resume();
-  const ended = Promise.race([once(stream, "close"), once(stream, "end")]).catch(() => {});
+  const ended = firstOf(stream, "close", "end");
   if (bytes.length > 0) stream.write(bytes);
   if (!half) stream.end();
   await ended;
