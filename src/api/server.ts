@@ -56,8 +56,6 @@ export class Api implements Process {
       "grpc.max_concurrent_streams": STREAMS_MAX,
       "grpc.keepalive_time_ms": KEEPALIVE_MS,
       "grpc.max_connection_idle_ms": CONNECTION_IDLE_MS,
-      // Nobody can ask for what it would note of each connection and call.
-      "grpc.enable_channelz": 0,
     });
     this.connections = new Connections({ server: this.server, log: parts.log }, isLong);
     const names = services.map((one) => one.name);

@@ -8,6 +8,7 @@ import { GetApplicationRequest, ListMessagesRequest } from "../../src/client.ts"
 import { type Child, startChild } from "../support/child.ts";
 import * as strangers from "../support/strangers.ts";
 import { callOf, type End, frame, framed, openHttp2, openSocket } from "../support/strangers.ts";
+import { freshPlace, start } from "../support/system.ts";
 import { photograph, seedWitness } from "../support/witness.ts";
 
 const GET = "/parley.v1.ApplicationService/GetApplication";
@@ -268,5 +269,20 @@ describe("the port, whoever calls", function () {
   it("gives up answers that nobody takes, and memory stays within a bound", async () => {
     await slow.readers;
     expect(child.resident()).to.be.below(RESIDENT_MAX);
+  });
+});
+
+describe("a server that stops", () => {
+  it("waits its grace for callers that hold on to their calls, and no longer", async () => {
+    const place = await freshPlace("embedded");
+    const parley = await start(place, ["api"], { PARLEY_STOP_GRACE_MS: "200" });
+    const session = openHttp2(Number(parley.target.split(":")[1]));
+    const stream = strangers.openStream(session, GET)!;
+    stream.write(Buffer.alloc(2));
+    // Frames are read in their order, so the stream has arrived when the ping is answered.
+    await new Promise<void>((done) => session.ping(() => done()));
+    await parley.stop();
+    await place.drop();
+    session.destroy();
   });
 });
