@@ -14,6 +14,7 @@ import { photograph, seedWitness } from "../support/witness.ts";
 const GET = "/parley.v1.ApplicationService/GetApplication";
 const LIST = "/parley.v1.MessageService/ListMessages";
 const REFLECTION = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
+const HEALTH = "/grpc.health.v1.Health/Check";
 const MIB = 1024 * 1024;
 
 /** Far above what a busy server takes, far below what it took without bounds. */
@@ -276,9 +277,10 @@ describe("a server that stops", () => {
   it("waits its grace for callers that hold on to their calls, and no longer", async () => {
     const place = await freshPlace("embedded");
     const parley = await start(place, ["api"], { PARLEY_STOP_GRACE_MS: "200" });
-    const session = openHttp2(Number(parley.target.split(":")[1]));
-    const stream = strangers.openStream(session, GET)!;
-    stream.write(Buffer.alloc(2));
+    const port = Number(parley.target.split(":")[1]);
+    const session = openHttp2(port, { settings: { initialWindowSize: 0 } });
+    strangers.openStream(session, GET)!.write(Buffer.alloc(2));
+    strangers.openStream(session, HEALTH)!.end(framed(Buffer.alloc(0)));
     // Frames are read in their order, so the stream has arrived when the ping is answered.
     await new Promise<void>((done) => session.ping(() => done()));
     await parley.stop();
