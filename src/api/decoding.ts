@@ -43,15 +43,18 @@ export function decoderOf<T>(
   };
 }
 
+/** Names the field that cannot be read; `*`, as a field mask says it, where it is the whole. */
 function explain(typeName: string, bytes: Uint8Array, cause: unknown): ParleyError {
   const type = registry.getMessage(typeName);
   try {
     const fault = type && findFault(type, bytes, "", 0);
     if (fault !== undefined) return fault;
   } catch {
-    // Not even the tags can be read: then it is no field, but the whole.
+    // Not even the tags can be read.
   }
-  return new ParleyError("FIELD_INVALID", "the request is no valid protobuf message", { cause });
+  const description = `must be a protobuf message of type ${typeName}`;
+  const violations = [{ field: "*", description }];
+  return new ParleyError("FIELD_INVALID", `the request ${description}`, { cause, violations });
 }
 
 /** Walks the fields by their descriptors until one is found that the decoder refuses. */
@@ -90,5 +93,9 @@ function faultOfBytes(
     return fieldInvalid(name, "must be valid UTF-8");
   }
   if (field.message === undefined || depth > 10) return undefined;
-  return findFault(field.message, bytes, name, depth + 1);
+  try {
+    return findFault(field.message, bytes, name, depth + 1);
+  } catch {
+    return fieldInvalid(name, `must be a protobuf message of type ${field.message.typeName}`);
+  }
 }

@@ -74,7 +74,10 @@ export function addReflection(server: Server, serviceNames: string[]): void {
     stream.on("data", (originalRequest: ServerReflectionRequest) => {
       const messageResponse = answer(originalRequest, serviceNames);
       const { host: validHost } = originalRequest;
-      stream.write({ validHost, originalRequest, messageResponse });
+      // A question is a few bytes and its answer a whole file, so who does not read is not read.
+      if (stream.write({ validHost, originalRequest, messageResponse })) return;
+      stream.pause();
+      stream.once("drain", () => stream.resume());
     });
     stream.on("end", () => stream.end());
     // A caller that goes away in the middle is nothing to answer.

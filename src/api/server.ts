@@ -11,6 +11,7 @@ import type { Core } from "../core/core.ts";
 import { WITNESS_MS } from "../core/limits.ts";
 import type { Logger } from "../log.ts";
 import type { Process } from "../process.ts";
+import { Connections } from "./connections.ts";
 import { registry } from "./contract.ts";
 import { decoderOf, refuseInvalidUtf8 } from "./decoding.ts";
 import { Door, type DoorOptions } from "./door.ts";
@@ -25,6 +26,8 @@ const MESSAGE_BYTES_MAX = 4 * 1024 * 1024;
 /** Calls of one connection at a time. */
 const STREAMS_MAX = 1_000;
 const KEEPALIVE_MS = 30_000;
+/** A connection without a call is closed; clients open another with their next call. */
+const CONNECTION_IDLE_MS = 300_000;
 
 export interface ApiOptions extends DoorOptions {
   /** `host:port`; port 0 takes a free one. */
@@ -43,6 +46,7 @@ export class Api implements Process {
   private readonly parts: { core: Core; log: Logger };
   private readonly options: ApiOptions;
   private readonly server: Server;
+  private readonly connections: Connections;
   private readonly health: HealthImplementation;
   private readonly door: Door;
   private certificates: Watched<SecureContextOptions> | undefined;
@@ -62,7 +66,9 @@ export class Api implements Process {
       "grpc.max_send_message_length": MESSAGE_BYTES_MAX,
       "grpc.max_concurrent_streams": STREAMS_MAX,
       "grpc.keepalive_time_ms": KEEPALIVE_MS,
+      "grpc.max_connection_idle_ms": CONNECTION_IDLE_MS,
     });
+    this.connections = new Connections({ server: this.server, log: parts.log }, isLong);
     const names = services.map((one) => one.name);
     for (const one of services) this.addService(one);
     this.health = new HealthImplementation(
@@ -86,6 +92,7 @@ export class Api implements Process {
           : reject(new Error(`PARLEY_GRPC_ADDRESS: cannot listen on ${address}: ${error.message}`)),
       );
     });
+    await this.connections.start();
     this.setHealth("SERVING");
     this.witness = setInterval(() => {
       // What is not noted now is noted a moment later.
@@ -111,6 +118,7 @@ export class Api implements Process {
         resolve();
       });
     });
+    await this.connections.stop();
     await this.parts.core.numbering.epochs.witness().catch(() => {});
   }
 
@@ -150,4 +158,9 @@ export class Api implements Process {
     }
     this.server.addService(definition as ServiceDefinition, handlers);
   }
+}
+
+/** Calls that stay open for as long as their caller likes: reflection, and who watches health. */
+function isLong(path: string): boolean {
+  return path.startsWith("/grpc.reflection.") || path === "/grpc.health.v1.Health/Watch";
 }

@@ -1,7 +1,9 @@
 import { randomUUID } from "node:crypto";
 import { Metadata, type ServerUnaryCall, type sendUnaryData } from "@grpc/grpc-js";
 import type { Core } from "../core/core.ts";
+import { Gate } from "../core/gate.ts";
 import { DEADLINE_DEFAULT_MS, DEADLINE_MAX_MS } from "../core/limits.ts";
+import { pageSizeOf } from "../core/pages.ts";
 import { ParleyError } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import { Undecodable } from "./decoding.ts";
@@ -27,6 +29,12 @@ export interface Rpc<Request, Response> {
 }
 
 /**
+ * Rows that the pages of one RPC may ask for at a time, 256 MiB at the worst. A thousand callers at
+ * once would take gigabytes, and no caller is served sooner than the database has a connection.
+ */
+const PAGE_ROWS_MAX = 16_000;
+
+/**
  * The one wrapper of every unary call: deadline, call id, door, rules, status and log line. An
  * async handler that throws would hang its call, so nothing leaves here but by the callback.
  */
@@ -35,6 +43,7 @@ export function unary<Request, Response>(
   parts: UnaryParts,
 ) {
   const { access } = route;
+  const pages = new Gate(PAGE_ROWS_MAX);
   return (call: ServerUnaryCall<Encoded, Response>, callback: sendUnaryData<Response>): void => {
     const startMs = Date.now();
     const callId = randomUUID();
@@ -75,11 +84,12 @@ export function unary<Request, Response>(
       parts.door.admit(caller, applicationToken);
       if (!readable) throw request.error;
       check(route.rule, request);
-      const response = await route.run(parts.core, request, {
-        nowMs: startMs,
-        deadlineMs,
-        signal: stop.signal,
-      });
+      const { signal } = stop;
+      const work = () => route.run(parts.core, request, { nowMs: startMs, deadlineMs, signal });
+      const { pageSize } = request as { pageSize?: number };
+      const response = await (pageSize === undefined
+        ? work()
+        : pages.pass(pageSizeOf(pageSize), signal, work));
       parts.door.prove(applicationToken);
       return response;
     };

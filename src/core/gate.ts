@@ -1,28 +1,65 @@
-/** Lets a few pass at a time; the others wait for their turn, and too many are turned away. */
-export class Gate {
-  private readonly bounds: { places: number; waiters: number };
-  private readonly turnAway: () => Error;
-  private inside = 0;
-  private readonly waiting: (() => void)[] = [];
+interface Waiting {
+  weight: number;
+  enter(): void;
+}
 
-  /** `turnAway` makes the error of whoever comes when `waiters` wait already. */
-  constructor(bounds: { places: number; waiters: number }, turnAway: () => Error) {
-    this.bounds = bounds;
-    this.turnAway = turnAway;
+/** Lets in what weighs so much together at a time, in the order in which it came. */
+export class Gate {
+  private readonly weightMax: number;
+  private weight = 0;
+  private readonly waiting = new Set<Waiting>();
+
+  constructor(weightMax: number) {
+    this.weightMax = weightMax;
   }
 
-  async through<T>(work: () => Promise<T>): Promise<T> {
-    if (this.inside >= this.bounds.places) {
-      if (this.waiting.length >= this.bounds.waiters) throw this.turnAway();
-      // Whoever leaves hands its place on, so `inside` stays as it is.
-      await new Promise<void>((resolve) => this.waiting.push(resolve));
-    } else this.inside++;
+  /** Runs a step when there is room. One whose signal is aborted before that is never run. */
+  async pass<T>(
+    weight: number,
+    signal: AbortSignal | undefined,
+    step: () => Promise<T>,
+  ): Promise<T> {
+    if (this.waiting.size > 0 || !this.fits(weight)) await this.room(weight, signal);
+    else this.weight += weight;
     try {
-      return await work();
+      return await step();
     } finally {
-      const next = this.waiting.shift();
-      if (next === undefined) this.inside--;
-      else next();
+      this.weight -= weight;
+      this.letIn();
     }
+  }
+
+  /** What is heavier than all that may be inside goes in alone. */
+  private fits(weight: number): boolean {
+    return this.weight === 0 || this.weight + weight <= this.weightMax;
+  }
+
+  private letIn(): void {
+    for (const next of this.waiting) {
+      if (!this.fits(next.weight)) return;
+      this.waiting.delete(next);
+      this.weight += next.weight;
+      // In a turn of its own, so that many in a row leave turns to everybody else.
+      setImmediate(next.enter);
+    }
+  }
+
+  private async room(weight: number, signal: AbortSignal | undefined): Promise<void> {
+    signal?.throwIfAborted();
+    await new Promise<void>((resolve, reject) => {
+      const leave = () => {
+        // What was let in already goes on, and hears of it inside.
+        if (!this.waiting.delete(one)) return;
+        reject(signal?.reason);
+        this.letIn();
+      };
+      const enter = () => {
+        signal?.removeEventListener("abort", leave);
+        resolve();
+      };
+      const one = { weight, enter };
+      this.waiting.add(one);
+      signal?.addEventListener("abort", leave, { once: true });
+    });
   }
 }

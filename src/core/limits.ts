@@ -36,8 +36,8 @@ export const WAIT_POLL_MS = { first: 5, last: 100 };
 /** Tries of one accept to come to terms with epochs and ceilings before it says UNAVAILABLE. */
 export const ACCEPT_ROUNDS_MAX = 200;
 
-/** Counters that the intake does not know: so many look-ups at a time, and so many that wait. */
-export const STRANGERS = { places: 4, waiters: 1_000 };
+/** So many counters that the intake does not know are looked up at a time. */
+export const STRANGERS_MAX = 4;
 
 /**
  * How often a process notes in the ledger how far it saw the running number go; and the time after

@@ -2,7 +2,7 @@ import { ParleyError } from "../errors.ts";
 import type { Epochs, Trust } from "./epochs.ts";
 import { Gate } from "./gate.ts";
 import { encodeDraft, type JobDraft, jobIdOf } from "./jobs.ts";
-import { ACCEPT_ROUNDS_MAX, CEILING_BLOCK, STRANGERS } from "./limits.ts";
+import { ACCEPT_ROUNDS_MAX, CEILING_BLOCK, STRANGERS_MAX } from "./limits.ts";
 import type { Acceptance, Counter, Intake, Ledger } from "./ports.ts";
 
 /** What stands in the way of a number until the ledger grants something. */
@@ -28,10 +28,7 @@ export class Numbering {
   private readonly ledger: Ledger;
   private readonly granting = new Map<string, Promise<boolean>>();
   /** Counters of which the intake knows nothing are asked of the ledger here, a few at a time. */
-  private readonly strangers = new Gate(
-    STRANGERS,
-    () => new ParleyError("COUNTERS_UNAVAILABLE", "too many unknown counters are asked for"),
-  );
+  private readonly strangers = new Gate(STRANGERS_MAX);
 
   constructor(parts: { intake: Intake; ledger: Ledger; epochs: Epochs }) {
     this.intake = parts.intake;
@@ -155,7 +152,7 @@ export class Numbering {
       return this.ledger.grant({ counter, epoch, known, atLeast: value ?? 0, lost });
     };
     // What has no key may not exist, and can be asked for by anybody.
-    return value === undefined ? this.strangers.through(ask) : ask();
+    return value === undefined ? this.strangers.pass(1, undefined, ask) : ask();
   }
 
   private async hasJob({ applicationToken, chatNumber: number }: Counter): Promise<boolean> {

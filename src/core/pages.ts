@@ -3,7 +3,7 @@ import { ParleyError } from "../errors.ts";
 import { PAGE_SIZE_DEFAULT, PAGE_SIZE_MAX } from "./limits.ts";
 
 /** The version of the token's format; a reader refuses every other one. */
-const FORMAT = 1;
+const FORMAT = 2;
 
 export function pageSizeOf(asked: number): number {
   return asked === 0 ? PAGE_SIZE_DEFAULT : Math.min(asked, PAGE_SIZE_MAX);
@@ -15,7 +15,8 @@ export function pageSizeOf(asked: number): number {
  * right: whatever its position says, a request reads only what its own fields name.
  */
 export function encodePageToken(position: number, ...binding: (string | number)[]): string {
-  return Buffer.from(`${FORMAT}.${position}.${bindingOf(binding)}`).toString("base64url");
+  const digest = digestOf([position, ...binding]);
+  return Buffer.from(`${FORMAT}.${position}.${digest}`).toString("base64url");
 }
 
 /** The position that a token carries; undefined for the empty token of a first page. */
@@ -30,7 +31,7 @@ export function decodePageToken(
   const ours =
     encodePageToken(number, ...binding) === token &&
     format === String(FORMAT) &&
-    digest === bindingOf(binding);
+    digest === digestOf([number, ...binding]);
   if (ours && Number.isSafeInteger(number) && number >= 0) return number;
   const description = "must be the next_page_token of the same request";
   throw new ParleyError("PAGE_TOKEN_INVALID", `page_token: ${description}`, {
@@ -38,6 +39,7 @@ export function decodePageToken(
   });
 }
 
-function bindingOf(binding: (string | number)[]): string {
-  return createHash("sha256").update(JSON.stringify(binding)).digest("base64url").slice(0, 16);
+/** Over the position too: a token that was damaged on its way is refused, not read elsewhere. */
+function digestOf(bound: (string | number)[]): string {
+  return createHash("sha256").update(JSON.stringify(bound)).digest("base64url").slice(0, 16);
 }

@@ -56,9 +56,13 @@ function markMatches(body: string, parts: string[]): Uint8Array {
   const { text, starts, ends } = foldWithMap(body);
   const marked = new Uint8Array(body.length);
   for (const part of parts) {
-    // Matches that overlap count, too: "ana" is in "banana" twice.
+    // Matches that overlap count, too: "ana" is in "banana" twice. What is marked is not marked
+    // again, since a thousand matches can each name the whole of a run of marks.
+    let done = 0;
     for (let at = text.indexOf(part); at !== -1; at = text.indexOf(part, at + 1)) {
-      marked.fill(1, starts[at], ends[at + part.length - 1]);
+      const end = ends[at + part.length - 1]!;
+      marked.fill(1, Math.max(done, starts[at]!), end);
+      done = end;
     }
   }
   return widenToGraphemes(body, marked);

@@ -1,3 +1,4 @@
+import { setImmediate as breathe } from "node:timers/promises";
 import type {
   Message,
   SearchMessagesRequest,
@@ -47,6 +48,9 @@ export async function searchMessages(
     if (result !== undefined) results.push(result);
     bytes += size;
     last = number;
+    // Folding a body can take tens of milliseconds where somebody meant it to.
+    await breathe();
+    signal.throwIfAborted();
   }
   // What was deleted may still be found for a while; its rows are gone at once.
   if (results.length === 0) await requireChat(core, key, call);

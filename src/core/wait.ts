@@ -19,15 +19,10 @@ export async function waitForState(wanted: State, call: Call, looks: Looks): Pro
   let reached: State = State.STATE_ACCEPTED;
   let pauseMs = WAIT_POLL_MS.first;
   while (reached < wanted) {
-    try {
-      if (reached === State.STATE_ACCEPTED && (await looks.persisted())) {
-        reached = State.STATE_PERSISTED;
-      }
-      if (reached === State.STATE_PERSISTED && wanted > reached && (await looks.searchable())) {
-        reached = State.STATE_SEARCHABLE;
-      }
-    } catch (error) {
-      if (!isUnavailable(error)) throw error;
+    const look = reached === State.STATE_ACCEPTED ? looks.persisted : looks.searchable;
+    if (await seenBy(endMs, look)) {
+      reached = reached === State.STATE_ACCEPTED ? State.STATE_PERSISTED : State.STATE_SEARCHABLE;
+      if (reached < wanted && Date.now() < endMs) continue;
     }
     const leftMs = endMs - Date.now();
     if (reached >= wanted || leftMs <= 0 || call.signal.aborted) break;
@@ -35,4 +30,20 @@ export async function waitForState(wanted: State, call: Call, looks: Looks): Pro
     pauseMs = Math.min(pauseMs * 2, WAIT_POLL_MS.last);
   }
   return reached;
+}
+
+/** False too where the look is not answered in time, or what it looks at is away. */
+async function seenBy(endMs: number, look: () => Promise<boolean>): Promise<boolean> {
+  const done = new AbortController();
+  const late = sleep(Math.max(0, endMs - Date.now()), false, { signal: done.signal });
+  try {
+    return await Promise.race([look(), late]);
+  } catch (error) {
+    if (!isUnavailable(error)) throw error;
+    return false;
+  } finally {
+    // Whichever came second is heard by nobody.
+    late.catch(() => {});
+    done.abort();
+  }
 }

@@ -171,6 +171,18 @@ describe("bounds of requests", () => {
     });
   }
 
+  it("says once that a mask has too many paths, however many it has", async () => {
+    const application = { token: key.applicationToken, name: "x" };
+    for (const path of ["wrong", "name"]) {
+      const updateMask = Array<string>(200_000).fill(path);
+      const refusal = await refusalOf(
+        parley.clients.updateApplication({ application, updateMask }),
+      );
+      expectInvalid(refusal, "update_mask", /at most 32 paths/);
+      expect(Object.keys(refusal.violations)).to.have.length(1);
+    }
+  });
+
   it("answers a number beyond 2^53 with INVALID_ARGUMENT that names it", async () => {
     const bytes = new BinaryWriter()
       .uint32(10)

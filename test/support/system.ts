@@ -226,12 +226,12 @@ export function refusalIn(reason: unknown): Refusal {
  * A system of its own for the tests of the suite that calls this, started before and taken away
  * after them. What it returns is filled in by then.
  */
-export function useSystem(stack: StackName): Running {
+export function useSystem(stack: StackName, which?: Part[]): Running {
   const parley = {} as Running;
   let place: Place | undefined;
   before(async () => {
     place = await freshPlace(stack);
-    Object.assign(parley, await start(place));
+    Object.assign(parley, await start(place, which));
   });
   after(async () => {
     await parley.stop?.();

@@ -22,6 +22,7 @@ export const ErrorReason = {
   ERROR_REASON_UNSPECIFIED: 0,
   /**
    * ERROR_REASON_FIELD_INVALID - INVALID_ARGUMENT. A field is outside its bounds; BadRequest names each such field and its bound.
+   * Where the request as a whole cannot be read, the field is `*`.
    * Example: `message.body`: "must be 1 to 16384 bytes of UTF-8".
    */
   ERROR_REASON_FIELD_INVALID: 1,
@@ -95,7 +96,8 @@ export const ErrorReason = {
   ERROR_REASON_SCOPE_MISSING: 14,
   /**
    * ERROR_REASON_DEADLINE_EXCEEDED - DEADLINE_EXCEEDED. The call could not be answered in the time it had (5 s where the caller
-   * sets none).
+   * sets none). A create may have been accepted all the same: its retry with the same request_id
+   * returns what it created.
    * Example: ListMessages on a database that answers slowly.
    */
   ERROR_REASON_DEADLINE_EXCEEDED: 15,

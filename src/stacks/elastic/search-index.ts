@@ -1,3 +1,4 @@
+import { setImmediate as breathe } from "node:timers/promises";
 import type { Client, estypes } from "@elastic/elasticsearch";
 import type { NumberRange } from "../../../gen/parley/v1/state.ts";
 import type { ChatKey, Counter, SearchDocument, SearchIndex } from "../../core/ports.ts";
@@ -20,6 +21,9 @@ import {
  * and has the whole request in memory. A document beyond it is sent alone.
  */
 const BULK_BYTES_MAX = 8 * 1024 * 1024;
+
+/** Documents that are folded in one turn of the event loop. */
+const TURN_DOCUMENTS = 8;
 
 /** A document of the same id and a higher version is there. */
 const CONFLICT = 409;
@@ -176,7 +180,9 @@ async function inBulks(
   const errors: (Error | undefined)[] = [];
   let lines: string[] = [];
   let bytes = 0;
-  for (const document of documents) {
+  for (const [at, document] of documents.entries()) {
+    // Folding a body can take tens of milliseconds where somebody meant it to.
+    if (at % TURN_DOCUMENTS === 0) await breathe();
     const [action, source] = bulkLinesOf(document);
     const size = Buffer.byteLength(action) + Buffer.byteLength(source) + 2;
     if (lines.length > 0 && bytes + size > BULK_BYTES_MAX) {

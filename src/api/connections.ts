@@ -1,0 +1,210 @@
+import {
+  constants,
+  type Http2Server,
+  type IncomingHttpHeaders,
+  type ServerHttp2Stream,
+  type ServerOptions,
+} from "node:http2";
+import { status as grpcStatus, type Server } from "@grpc/grpc-js";
+import { DEADLINE_MAX_MS } from "../core/limits.ts";
+import type { Logger } from "../log.ts";
+import type { Process } from "../process.ts";
+
+// What one caller may hold of a server. grpc-js bounds the size of a message and the streams of a
+// connection, but neither how long half a request may take, nor the answers that nobody reads, nor
+// how many connections there are.
+
+/** Connections of a process. One that waits costs some tens of kilobytes. */
+const CONNECTIONS_MAX = 2_000;
+/** A connection that does not speak HTTP/2 by then is closed. */
+const GREETING_MS = 10_000;
+/** A request that is not whole by then is refused; the deadline of a call begins after that. */
+const REQUEST_MS = 10_000;
+/** An answer of which its caller has not taken all by then is given up. */
+const ANSWER_MS = 20_000;
+/** Half requests and answers that are not taken yet, of one connection and of all. */
+const HELD_BYTES_MAX = { connection: 128 * 1024 * 1024, process: 256 * 1024 * 1024 };
+/**
+ * Pings and settings of a connection between two looks. Most clients send a few in their life, but
+ * some measure their bandwidth with a ping for each frame of an answer, and a page has 200 frames.
+ */
+const CONTROLS_MAX = { alone: 1_000, withEachCall: 200 };
+/**
+ * Calls that a caller may give up at once, and then each second. Left to itself nghttp2 ends the
+ * connection after 1,000 and 33, and with it, as INTERNAL, every other call of a busy client that
+ * has short deadlines.
+ */
+const RESETS = { streamResetBurst: 10_000, streamResetRate: 1_000 };
+/** How often what is held is looked at; what comes up in between is bounded by the processor. */
+const LOOK_MS = 250;
+
+type Session = NonNullable<ServerHttp2Stream["session"]>;
+
+/** An open stream. */
+interface Open {
+  stream: ServerHttp2Stream;
+  /** A call that may take its time, as one that watches does. */
+  long: boolean;
+  openMs: number;
+  /** What of the request has come in while that is not whole. */
+  requestBytes: number;
+  whole: boolean;
+  /** Since when a part of the answer waits to be taken. */
+  heldMs: number | undefined;
+}
+
+/** What is known of a connection. */
+interface Own {
+  streams: Set<Open>;
+  /** Its calls, and its pings and settings, since the last look. */
+  calls: number;
+  controls: number;
+}
+
+/** Closes what a caller holds too long or too much of, and nothing of any other caller. */
+export class Connections implements Process {
+  private readonly server: Server;
+  private readonly log: Logger;
+  private readonly isLong: (path: string) => boolean;
+  private readonly sessions = new Map<Session, Own>();
+  private timer: NodeJS.Timeout | undefined;
+
+  constructor(parts: { server: Server; log: Logger }, isLong: (path: string) => boolean) {
+    this.server = parts.server;
+    this.log = parts.log;
+    this.isLong = isLong;
+    Object.assign(insideOf(parts.server, "commonServerOptions"), RESETS);
+  }
+
+  /** To be called in the turn in which the server is bound, before it has a connection. */
+  async start(): Promise<void> {
+    for (const one of insideOf(this.server, "http2Servers").keys()) {
+      one.maxConnections = CONNECTIONS_MAX;
+      one.on("session", (session) => this.watchSession(session));
+      one.prependListener("stream", (_, headers) => boundTimeout(headers));
+      one.on("stream", (stream, headers) => this.watchStream(stream, String(headers[":path"])));
+    }
+    this.timer = setInterval(() => this.look(Date.now()), LOOK_MS);
+  }
+
+  async stop(): Promise<void> {
+    clearInterval(this.timer);
+  }
+
+  private watchSession(session: Session): void {
+    const own: Own = { streams: new Set(), calls: 0, controls: 0 };
+    this.sessions.set(session, own);
+    const silent = setTimeout(() => session.destroy(), GREETING_MS);
+    const control = () => {
+      own.controls++;
+      const max = CONTROLS_MAX.alone + CONTROLS_MAX.withEachCall * own.calls;
+      if (own.controls > max) cut(session);
+    };
+    session.on("ping", control);
+    session.on("remoteSettings", control);
+    session.once("remoteSettings", () => clearTimeout(silent));
+    session.once("close", () => {
+      clearTimeout(silent);
+      this.sessions.delete(session);
+    });
+  }
+
+  private watchStream(stream: ServerHttp2Stream, path: string): void {
+    const own = stream.session && this.sessions.get(stream.session);
+    if (own === undefined) return;
+    own.calls++;
+    const open: Open = {
+      stream,
+      long: this.isLong(path),
+      openMs: Date.now(),
+      requestBytes: 0,
+      whole: false,
+      heldMs: undefined,
+    };
+    own.streams.add(open);
+    stream.once("close", () => own.streams.delete(open));
+    stream.once("end", () => {
+      open.whole = true;
+      open.requestBytes = 0;
+    });
+    // grpc-js has paused the streams that it reads, so this only listens.
+    stream.on("data", (chunk: Buffer) => {
+      open.requestBytes += chunk.length;
+    });
+  }
+
+  private look(nowMs: number): void {
+    let total = 0;
+    let most: { session: Session; bytes: number } | undefined;
+    for (const [session, own] of this.sessions) {
+      own.controls = 0;
+      // What is still open was called before, and is answered with frames all the same.
+      own.calls = own.streams.size;
+      let bytes = 0;
+      for (const open of own.streams) bytes += heldBy(open, nowMs);
+      if (bytes > HELD_BYTES_MAX.connection) this.cutGreedy(session, bytes);
+      else {
+        total += bytes;
+        if (bytes > (most?.bytes ?? 0)) most = { session, bytes };
+      }
+    }
+    if (most !== undefined && total > HELD_BYTES_MAX.process)
+      this.cutGreedy(most.session, most.bytes);
+  }
+
+  private cutGreedy(session: Session, bytes: number): void {
+    this.log.warn({ bytes }, "a connection that held too many bytes was cut");
+    cut(session);
+  }
+}
+
+function cut(session: Session): void {
+  session.destroy(undefined, constants.NGHTTP2_ENHANCE_YOUR_CALM);
+}
+
+/**
+ * grpc-js reckons a time-out in 32 bits and takes one of more than 24 days for one that is over, so
+ * what is more than any call gets is lowered before grpc-js reads it.
+ */
+function boundTimeout(headers: IncomingHttpHeaders): void {
+  const [, digits, unit] = /^(\d{1,8})([HMS])$/.exec(String(headers["grpc-timeout"])) ?? [];
+  if (unit === undefined) return;
+  const ms = Number(digits) * { H: 3_600_000, M: 60_000, S: 1_000 }[unit as "H" | "M" | "S"];
+  if (ms > DEADLINE_MAX_MS) headers["grpc-timeout"] = `${DEADLINE_MAX_MS}m`;
+}
+
+/** How many bytes a stream holds; one that holds them too long is closed. */
+function heldBy(open: Open, nowMs: number): number {
+  const { stream } = open;
+  if (!open.whole && !open.long && nowMs - open.openMs > REQUEST_MS) refuse(stream);
+  if (stream.writableLength === 0) open.heldMs = undefined;
+  else open.heldMs ??= nowMs;
+  if (nowMs - (open.heldMs ?? nowMs) > ANSWER_MS) stream.close(constants.NGHTTP2_CANCEL);
+  return stream.destroyed ? 0 : stream.writableLength + open.requestBytes;
+}
+
+/** Says why where that can still be said; with details it cannot, since no handler has begun. */
+function refuse(stream: ServerHttp2Stream): void {
+  if (!stream.headersSent && !stream.destroyed) {
+    const headers = {
+      ":status": 200,
+      "content-type": "application/grpc+proto",
+      "grpc-status": grpcStatus.DEADLINE_EXCEEDED,
+      "grpc-message": `the request was not whole within ${REQUEST_MS} ms`,
+    };
+    stream.respond(headers, { endStream: true });
+  }
+  stream.close(constants.NGHTTP2_NO_ERROR);
+}
+
+/** What grpc-js has of its HTTP/2 servers and hands to nobody, see ADR 80. */
+interface Inside {
+  commonServerOptions: ServerOptions;
+  http2Servers: Map<Http2Server, unknown>;
+}
+
+function insideOf<Name extends keyof Inside>(server: Server, name: Name): Inside[Name] {
+  const found = (server as unknown as Partial<Inside>)[name];
+  if (found === undefined) throw new Error(`this version of grpc-js has no ${name}`);
+  return found as Inside[Name];
+}

@@ -1,0 +1,287 @@
+import { randomUUID } from "node:crypto";
+import { status } from "@grpc/grpc-js";
+import { expect } from "chai";
+import fc from "fast-check";
+import { foldText } from "../../src/core/fold.ts";
+import { matches, parseQuery } from "../../src/core/query.ts";
+import { drawn, patience, seedNote } from "../support/runs.ts";
+import {
+  describeStacks,
+  freshPlace,
+  type Place,
+  type Running,
+  refusalOf,
+  start,
+  useSystem,
+} from "../support/system.ts";
+
+// Applications as like one another as they can be: their tokens differ in one digit or one group,
+// their chats have the same numbers, their messages the same bodies and request ids.
+
+const TOKENS = [
+  "aaaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaaaa",
+  "aaaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaaab",
+  "baaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaaaa",
+  "aaaaaaaa-bbbb-4aaa-8aaa-aaaaaaaaaaaa",
+];
+const BODIES = ["one", "another one", "none", "ONE ünd öne", "1", "11"];
+const IDS = [1, 2, 3].map((n) => `00000000-0000-4000-8000-00000000000${n}`);
+
+/** Tokens are chosen by the service, so like ones are written beside it. */
+async function insertAlike(parley: Running, tokens: string[]): Promise<void> {
+  for (const token of tokens) {
+    const createTime = new Date();
+    await parley.system.stack.store.insertApplication({
+      token,
+      name: `named ${token}`,
+      chatsCount: 0,
+      countTime: undefined,
+      createTime,
+      updateTime: createTime,
+    });
+  }
+}
+
+/** What an application holds by its own calls alone. */
+class Model {
+  readonly token: string;
+  readonly chats: { bodies: string[]; ids: Map<string, number> }[] = [];
+  private readonly ids = new Map<string, number>();
+
+  constructor(token: string) {
+    this.token = token;
+  }
+
+  createChat(id: string): number {
+    const known = this.ids.get(id);
+    if (known !== undefined) return known;
+    this.chats.push({ bodies: [], ids: new Map() });
+    if (id !== "") this.ids.set(id, this.chats.length);
+    return this.chats.length;
+  }
+
+  /** Undefined where the call must be refused: no such chat, or the id of another body. */
+  createMessage(chatNumber: number, body: string, id: string): number | undefined {
+    const chat = this.chats[chatNumber - 1];
+    if (chat === undefined) return undefined;
+    const known = chat.ids.get(id);
+    if (known !== undefined) return chat.bodies[known - 1] === body ? known : undefined;
+    chat.bodies.push(body);
+    if (id !== "") chat.ids.set(id, chat.bodies.length);
+    return chat.bodies.length;
+  }
+}
+
+const which = fc.nat(TOKENS.length - 1);
+const chatNumber = fc.integer({ min: 1, max: 3 });
+const requestId = fc.constantFrom("", ...IDS);
+const step = fc.oneof(
+  fc.record({ kind: fc.constant("chat" as const), which, requestId }),
+  fc.record({
+    kind: fc.constant("message" as const),
+    which,
+    chatNumber,
+    requestId,
+    body: fc.constantFrom(...BODIES),
+  }),
+  fc.record({ kind: fc.constant("read" as const), which, chatNumber }),
+);
+
+/** Every answer that can be read of an application equals what its model says. */
+async function expectModel(parley: Running, model: Model, { searched = false } = {}) {
+  const { clients } = parley;
+  const applicationToken = model.token;
+  const { chats } = await clients.listChats({ applicationToken });
+  expect(chats.map((chat) => [chat.applicationToken, chat.number])).to.deep.equal(
+    model.chats.map((_, at) => [applicationToken, at + 1]),
+  );
+  for (const [at, { bodies }] of model.chats.entries()) {
+    const key = { applicationToken, chatNumber: at + 1 };
+    const { messages } = await clients.listMessages(key);
+    const seen = messages.map(({ state, author, createTime, ...rest }) => rest);
+    expect(seen).to.deep.equal(bodies.map((body, one) => ({ ...key, number: one + 1, body })));
+    const next = clients.getMessage({ ...key, number: bodies.length + 1 });
+    expect((await refusalOf(next)).reason).to.equal("MESSAGE_NOT_FOUND");
+    if (searched && bodies.length > 0) await expectSearch(parley, key, bodies);
+  }
+  const missing = clients.getChat({ applicationToken, number: model.chats.length + 1 });
+  expect((await refusalOf(missing)).reason).to.equal("CHAT_NOT_FOUND");
+}
+
+async function expectSearch(
+  parley: Running,
+  key: { applicationToken: string; chatNumber: number },
+  bodies: string[],
+): Promise<void> {
+  let through = 0;
+  while (through < bodies.length) {
+    const answer = await parley.clients.searchMessages({ ...key, query: "1" });
+    through = answer.indexedThroughNumber;
+    if (through < bodies.length) await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  expect(through).to.equal(bodies.length);
+  for (const query of ["one", "1", "un"]) {
+    const { results } = await parley.clients.searchMessages({ ...key, query });
+    const found = results.map(({ message }) => message!);
+    for (const one of found) expect(one).to.deep.include(key);
+    expect(found.map(({ number, body }) => [number, body])).to.deep.equal(
+      bodies
+        .map((body, at) => [at + 1, body] as const)
+        .filter(([, body]) => matches(foldText(body), parseQuery(query)))
+        .reverse(),
+    );
+  }
+}
+
+describeStacks(`applications that are nearly the same, ${seedNote}`, (stack) => {
+  let place: Place;
+  let parley: Running;
+
+  beforeEach(async () => {
+    place = await freshPlace(stack);
+  });
+  afterEach(async () => {
+    await parley?.stop();
+    await place?.drop();
+  });
+
+  it("answer as each would alone, whatever the others do in between", async () => {
+    parley = await start(place);
+    const { clients } = parley;
+    let used = 0;
+    const run = async (steps: (typeof step extends fc.Arbitrary<infer T> ? T : never)[]) => {
+      // Every run has applications of its own, in one group of their tokens.
+      const group = (++used).toString(16).padStart(3, "0");
+      const models = TOKENS.map((token) => new Model(token.replace("-4aaa-", `-4${group}-`)));
+      await insertAlike(
+        parley,
+        models.map((model) => model.token),
+      );
+      for (const one of steps) {
+        const model = models[one.which]!;
+        const applicationToken = model.token;
+        if (one.kind === "read") await expectModel(parley, model);
+        else if (one.kind === "chat") {
+          const { chat } = await clients.createChat({ applicationToken, ...one });
+          expect(chat!.number).to.equal(model.createChat(one.requestId));
+        } else {
+          const { body, ...rest } = one;
+          const call = clients.createMessage({ applicationToken, ...rest, message: { body } });
+          const expected = model.createMessage(one.chatNumber, body, one.requestId);
+          if (expected === undefined) await refusalOf(call);
+          else expect((await call).message!.number).to.equal(expected);
+        }
+      }
+      for (const model of models) await expectModel(parley, model);
+    };
+    const steps = fc.array(step, { minLength: 10, maxLength: 30, size: "max" });
+    await fc.assert(fc.asyncProperty(steps, run), { ...drawn(4), endOnFailure: true });
+  }).timeout(patience(60_000));
+
+  it("keep chat 1 message 11 apart from chat 11 message 1, as jobs, rows, documents", async () => {
+    parley = await start(place, ["api"]);
+    const models = TOKENS.slice(0, 2).map((token) => new Model(token));
+    await insertAlike(parley, TOKENS.slice(0, 2));
+    for (const model of models) {
+      const applicationToken = model.token;
+      for (let at = 0; at < 11; at++) {
+        await parley.clients.createChat({ applicationToken });
+        model.createChat("");
+      }
+      for (const [chat, count] of [1, 11].entries()) {
+        for (let at = 0; at < 12 - count; at++) {
+          const body = `one of chat ${count} and ${at} of ${models.indexOf(model)} ${chat}`;
+          const key = { applicationToken, chatNumber: count };
+          await parley.clients.createMessage({ ...key, message: { body } });
+          model.createMessage(count, body, "");
+        }
+      }
+    }
+    for (const model of models) await expectModel(parley, model);
+    await parley.stop();
+    parley = await start(place);
+    for (const model of models) await expectModel(parley, model, { searched: true });
+  }).timeout(60_000);
+});
+
+describeStacks("page tokens of somebody else", (stack) => {
+  const parley = useSystem(stack);
+
+  /** An application whose every list has a second page, and each of its lists by its name. */
+  async function filled() {
+    const { clients } = parley;
+    const { application } = await clients.createApplication({ application: { name: "pages" } });
+    const applicationToken = application!.token;
+    for (let chatNumber = 1; chatNumber <= 2; chatNumber++) {
+      await clients.createChat({ applicationToken });
+      for (let at = 0; at < 3; at++) {
+        const message = { body: `page ${at}` };
+        await clients.createMessage({
+          applicationToken,
+          chatNumber,
+          message,
+          waitFor: at === 2 ? 3 : 1,
+        });
+      }
+    }
+    type Page = { nextPageToken: string };
+    const lists: ((page: { pageSize: number; pageToken: string }) => Promise<Page>)[] = [
+      (page) => clients.listChats({ applicationToken, ...page }),
+    ];
+    for (const chatNumber of [1, 2]) {
+      const key = { applicationToken, chatNumber };
+      lists.push(
+        (page) => clients.listMessages({ ...key, ...page }),
+        (page) => clients.listMessages({ ...key, ...page, orderBy: "number desc" }),
+        (page) => clients.listMessages({ ...key, ...page, afterNumber: 1 }),
+        (page) => clients.searchMessages({ ...key, ...page, query: "page" }),
+        (page) => clients.searchMessages({ ...key, ...page, query: "pag" }),
+      );
+    }
+    return lists;
+  }
+
+  const flipped = (token: string, bit: number) => {
+    const bytes = Buffer.from(token, "base64url");
+    bytes[bit >> 3]! ^= 1 << (bit & 7);
+    return bytes.toString("base64url");
+  };
+
+  it("are refused, and so are forged, cut and bit-flipped ones", async () => {
+    const { clients } = parley;
+    const lists = [
+      (page: { pageSize: number; pageToken: string }) => clients.listApplications(page),
+      ...(await filled()),
+      ...(await filled()),
+    ];
+    const tokens = await Promise.all(
+      lists.map(async (list) => {
+        let token = "";
+        // The index may be a moment behind the rows.
+        while (token === "") token = (await list({ pageSize: 1, pageToken: "" })).nextPageToken;
+        return token;
+      }),
+    );
+    for (const [at, list] of lists.slice(0, lists.length / 2 + 1).entries()) {
+      const own = tokens[at]!;
+      const bits = Buffer.from(own, "base64url").length * 8;
+      const wrong = [
+        ...tokens.filter((token) => token !== own),
+        ...Array.from({ length: bits / 4 }, (_, at) => flipped(own, at * 4 + (at % 4))),
+        own.slice(0, -1),
+        own.slice(0, 10),
+        `${own}=`,
+        `${own}.`,
+        `${own} `,
+        own.toUpperCase(),
+        Buffer.from("2.1.").toString("base64url"),
+        randomUUID(),
+      ].filter((token) => token !== own);
+      for (const pageToken of new Set(wrong)) {
+        const refusal = await refusalOf(list({ pageSize: 1, pageToken }));
+        expect(refusal.code).to.equal(status.INVALID_ARGUMENT);
+        expect(refusal.reason, `${own} and ${pageToken}`).to.equal("PAGE_TOKEN_INVALID");
+      }
+    }
+  }).timeout(60_000);
+});
