@@ -1,6 +1,9 @@
+import { type EventEmitter, once } from "node:events";
+import { type AddressInfo, createServer } from "node:net";
 import { expect } from "chai";
 import { Redis } from "ioredis";
 import { jobIdOf } from "../../src/core/jobs.ts";
+import { BeeSession } from "../../src/stacks/redis/bee-session.ts";
 import { RedisIntake } from "../../src/stacks/redis/intake.ts";
 import { ACTIVE, SUSPECTS, WAITING } from "../../src/stacks/redis/keys.ts";
 import { BeeQueue } from "../../src/stacks/redis/queue.ts";
@@ -54,6 +57,39 @@ suite("job queue: Bee-Queue, when something is wrong", () => {
     await queue.listParked(1).catch(() => {});
     await wire.open();
     await seen.all(ids);
+  });
+
+  it("survives a server that hangs up on it, in every state", async () => {
+    let connections = 0;
+    const server = createServer((socket) => {
+      socket.on("error", () => {});
+      setTimeout(() => socket.resetAndDestroy(), connections++ % 4);
+    });
+    server.listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const { port } = server.address() as AddressInfo;
+    const url = `redis://127.0.0.1:${port}`;
+    for (let at = 0; at < 20; at++) {
+      const session = new BeeSession({ url, stallMs: 1_000 });
+      const error = await session.start(10, async () => {}).catch((reason: Error) => reason);
+      expect(error).to.be.instanceOf(Error);
+      await session.close(10);
+    }
+    server.close();
+  });
+
+  it("leaves everybody a turn where its connection ends while it asks for retries", async () => {
+    const session = new BeeSession({ url: wire.href, stallMs: 1_000 });
+    await session.start(10, async () => {});
+    const { queue: inner } = session as unknown as { queue: { _activateDelayed(): void } };
+    wire.silence();
+    Object.getPrototypeOf(inner)._activateDelayed.call(inner);
+    const cut = once(inner as unknown as EventEmitter, "error");
+    wire.cut();
+    await cut;
+    // Would never come where it called itself for ever.
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    await session.close(100);
   });
 
   it("can be stopped though Redis never came", async () => {

@@ -1,3 +1,5 @@
+import { createRequire } from "node:module";
+import { setTimeout as sleep } from "node:timers/promises";
 import Queue from "bee-queue";
 import { QUEUE_NAME, QUEUE_PREFIX } from "./keys.ts";
 
@@ -8,6 +10,21 @@ const SILENCE_MS = 5_000;
 /** At least so often, retries that are due are looked for. */
 const DELAYED_POLL_MS = 1_000;
 
+/** The pause before retries that are due are looked for again, where the connection is gone. */
+const DELAYED_PAUSE_MS = 100;
+
+// Bee-Queue listens to the errors of a client until it has failed once. The client of a server that
+// hangs up tells of a second one, which nobody would hear, and which would end the process.
+const redis = createRequire(import.meta.resolve("bee-queue"))("redis") as {
+  createClient(options: unknown): { on(event: "error", heard: () => void): unknown };
+};
+const { createClient } = redis;
+redis.createClient = (options) => {
+  const client = createClient(options);
+  client.on("error", () => {});
+  return client;
+};
+
 /** What a Bee-Queue object has beside what its types say. */
 interface Inside {
   client?: { end(flush: boolean): void } | null;
@@ -15,6 +32,7 @@ interface Inside {
   eclient?: { end(flush: boolean): void } | null;
   /** How many jobs it takes to be in work. */
   running?: number;
+  _activateDelayed?: () => void;
 }
 
 /**
@@ -52,6 +70,13 @@ export class BeeSession {
       // Takers of a lost session must not sleep: they end as soon as they see that it is closed.
       ...{ initialRedisFailureRetryDelay: 0 },
     });
+    // On a connection that is gone it would call itself for ever, and let nothing else have a turn.
+    const activateDelayed = this.queue._activateDelayed!.bind(this.queue);
+    this.queue._activateDelayed = () => {
+      sleep(DELAYED_PAUSE_MS, undefined, { ref: false }).then(() => {
+        if (!this.ended) activateDelayed();
+      });
+    };
     this.queue.on("error", (error: Error) => {
       // A job that is no JSON is no reason to stop; all other errors are Redis's.
       if (!(error instanceof SyntaxError)) this.fail(error);
