@@ -91,7 +91,7 @@ export const settings = {
   PARLEY_REPAIR_CRON: {
     default: "*/10 * * * * *",
     schema: cron,
-    means: "when the search index is given what it lacks",
+    means: "when the search index is given what it lacks, and counters are seeded after a loss",
   },
   PARLEY_PURGE_CRON: {
     default: "*/10 * * * * *",

@@ -61,7 +61,7 @@ export async function openSystem(
     const retentionCron = config.PARLEY_RETENTION_CRON;
     const retentionDays = config.PARLEY_RETENTION_DAYS;
     const options = { syncCron, repairCron, purgeCron, retentionCron, retentionDays };
-    processes.push(new Scheduler({ ...stack, log }, options));
+    processes.push(new Scheduler({ ...stack, numbering, log }, options));
   }
   let api: Api | undefined;
   if (which.includes("api")) {

@@ -81,5 +81,8 @@ export const BATCH_BYTES_MAX = 4 * 1024 * 1024;
 /** How many rows a chore reads, writes or indexes at once. */
 export const CHORE_ROWS_MAX = 1_000;
 
+/** How many counters are seeded in one tick after a loss. */
+export const RESEED_MAX = 10_000;
+
 /** So many request ids weigh as much as one job when the backlog is reckoned. */
 export const REQUEST_IDS_PER_JOB = 16;

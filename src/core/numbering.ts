@@ -82,6 +82,19 @@ export class Numbering {
     throw new ParleyError("COUNTERS_UNAVAILABLE", "numbers cannot be read now");
   }
 
+  /**
+   * Seeds a counter that was not used since its epoch began, as its next use would; nothing where
+   * there is no such counter.
+   */
+  async reseed(counter: Counter): Promise<void> {
+    const trust = await this.epochs.trusted();
+    const [[value], mark] = await Promise.all([
+      this.intake.counts([counter]),
+      this.intake.markOf(counter),
+    ]);
+    await this.grant(trust, counter, { kind: "unseeded", value, lost: false, mark });
+  }
+
   /** Held against the ledger, so that an answer that needs numbers can be refused beforehand. */
   async check(): Promise<void> {
     await this.epochs.trusted();

@@ -229,6 +229,8 @@ export interface Ledger {
   listVoids(counter: Counter, range: NumberRange, limit: number): Promise<NumberRange[]>;
   /** How many numbers of each counter are void up to its value, in the order asked for. */
   countVoids(counters: { counter: Counter; count: number }[]): Promise<number[]>;
+  /** Some counters that were not seeded in the epoch of this moment, at most `limit`. */
+  listUnseeded(limit: number): Promise<Counter[]>;
   /** Makes numbers void that have no row. */
   insertVoids(counter: Counter, range: NumberRange): Promise<void>;
 }

@@ -144,6 +144,9 @@ async function lookAtChores({ upkeep }: Stack, config: Config): Promise<Finding[
   const clocks = {
     "sync-counts": config.PARLEY_SYNC_CRON,
     "repair-index": config.PARLEY_REPAIR_CRON,
+    "reseed-counters": config.PARLEY_REPAIR_CRON,
+    purge: config.PARLEY_PURGE_CRON,
+    ...(config.PARLEY_RETENTION_DAYS > 0 && { retention: config.PARLEY_RETENTION_CRON }),
   };
   const runs = new Map((await upkeep.listChoreRuns()).map((run) => [run.name, run.beganTime]));
   const now = new Date();

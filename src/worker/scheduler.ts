@@ -1,12 +1,14 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import cronParser from "cron-parser";
 import { type Job as ScheduledJob, scheduleJob } from "node-schedule";
+import type { Numbering } from "../core/numbering.ts";
 import type { Stack } from "../core/ports.ts";
 import { isUnavailable } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import type { Process } from "../process.ts";
 import { repairIndex, syncCounts } from "./chores.ts";
 import { expireMessages, purge } from "./purge.ts";
+import { Reseeding } from "./reseed.ts";
 
 /** A tick is taken once: this long nobody else may take the same one. */
 const LEASE_MS = 10 * 60_000;
@@ -17,7 +19,7 @@ const LOOK_AGAIN_MS = 15_000;
 export interface SchedulerOptions {
   /** When counts are copied, as a cron line in UTC; five fields, or six with seconds first. */
   syncCron: string;
-  /** When the index is repaired. */
+  /** When the index is repaired, and counters are seeded after a loss. */
   repairCron: string;
   /** When what was deleted is purged. */
   purgeCron: string;
@@ -31,7 +33,7 @@ export interface SchedulerOptions {
   now?: () => Date;
 }
 
-type Parts = Omit<Stack, "name" | "stop"> & { log: Logger };
+type Parts = Omit<Stack, "name" | "stop"> & { numbering: Numbering; log: Logger };
 
 interface Chore {
   name: string;
@@ -77,6 +79,8 @@ export class Scheduler implements Process {
     );
     const { repairCron, purgeCron, retentionCron, retentionDays, now } = this.options;
     this.schedule("repair-index", repairCron, () => this.repair());
+    const reseeding = new Reseeding(this.parts);
+    this.schedule("reseed-counters", repairCron, () => reseeding.run());
     this.schedule("purge", purgeCron, () => purge(this.parts, now()));
     if (retentionDays === 0) return;
     this.schedule("retention", retentionCron, () =>

@@ -35,7 +35,6 @@ const deletion = { counter: key, throughNumber: 1, lastChat: 1, again: false, ve
 
 type Steps = { store: Store; ledger: Ledger; upkeep: Upkeep; deletions: Deletions };
 
-/** Every step that a store, a ledger, an upkeep and deletions have. */
 function everyStep({ store, ledger, upkeep, deletions }: Steps) {
   const seen = { processId: "one", epoch: 1, accepts: 1 };
   return {
@@ -158,8 +157,7 @@ describe("a database that is away", () => {
     server.close();
     const parts = await open(`mysql://parley:secret@127.0.0.1:${port}/parley`);
     await expectAway(parts, 1_500);
-    await parts.close();
-    await expectAway(parts, 100);
+    await parts.close().then(() => expectAway(parts, 100));
   });
 
   it("is said to be unavailable where a port listens and says nothing", async () => {

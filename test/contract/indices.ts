@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import type { SearchIndex } from "../../src/core/ports.ts";
 import { openElastic } from "../../src/stacks/elastic/client.ts";
 import { ElasticSearchIndex } from "../../src/stacks/elastic/search-index.ts";
 import { Database } from "../../src/stacks/sql/database.ts";
@@ -6,7 +7,16 @@ import { migrate } from "../../src/stacks/sql/migrate.ts";
 import { closeOrm, openSqliteOrm } from "../../src/stacks/sql/orm.ts";
 import { SqliteSearchIndex } from "../../src/stacks/sqlite/search-index.ts";
 import { freshDataDir, freshServers } from "../support/servers.ts";
-import type { OpenIndex } from "./search-index.ts";
+
+/** A fresh index of one stack. */
+export interface OpenIndex {
+  index: SearchIndex;
+  /** Makes what was indexed visible now: an engine may take its time. */
+  settle(): Promise<void>;
+  /** Loses all that was indexed, behind the back of the port. */
+  lose(): Promise<void>;
+  close(): Promise<void>;
+}
 
 export async function sqliteIndex(): Promise<OpenIndex> {
   const { dataDir, drop } = freshDataDir();

@@ -163,6 +163,19 @@ export function ledgerContract(name: string, open: () => Promise<Shared>, missin
         ]);
       });
 
+      it("are still to come for counters that were not seeded in the epoch", async () => {
+        const mine = async () =>
+          (await ledger.listUnseeded(1_000)).filter((one) => one.applicationToken === token);
+        await nextEpoch();
+        await seed(at.key);
+        expect(await mine()).to.deep.equal([{ applicationToken: token }]);
+        await seed({ applicationToken: token });
+        expect(await mine()).to.deep.equal([]);
+        await nextEpoch();
+        expect(await mine()).to.deep.equal([{ applicationToken: token }, at.key]);
+        expect(await ledger.listUnseeded(1)).to.have.length(1);
+      });
+
       it("never share a start where a counter is lost, also when many seed at once", async () => {
         await nextEpoch();
         const grants = await Promise.all(numbersFrom(1, 8).map(() => seed(at.key)));

@@ -6,17 +6,8 @@ import { PAGE_SIZE_MAX, QUERY_CHARACTERS_MAX } from "../../src/core/limits.ts";
 import type { ChatKey, SearchDocument, SearchIndex } from "../../src/core/ports.ts";
 import { matches, parseQuery } from "../../src/core/query.ts";
 import { samples } from "../support/samples.ts";
+import type { OpenIndex } from "./indices.ts";
 import { rebuildContract } from "./search-rebuild.ts";
-
-/** A fresh index of one stack. */
-export interface OpenIndex {
-  index: SearchIndex;
-  /** Makes what was indexed visible now: an engine may take its time. */
-  settle(): Promise<void>;
-  /** Loses all that was indexed, behind the back of the port. */
-  lose(): Promise<void>;
-  close(): Promise<void>;
-}
 
 const INFINITY = Number.POSITIVE_INFINITY;
 

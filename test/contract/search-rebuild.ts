@@ -1,7 +1,8 @@
 import { randomUUID } from "node:crypto";
 import { expect } from "chai";
 import type { ChatKey, SearchIndex } from "../../src/core/ports.ts";
-import { document, type OpenIndex } from "./search-index.ts";
+import type { OpenIndex } from "./indices.ts";
+import { document } from "./search-index.ts";
 
 /** The part of the index's contract that is about a second one in the making. */
 export function rebuildContract(home: () => OpenIndex): void {

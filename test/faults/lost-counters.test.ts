@@ -103,6 +103,25 @@ describeStacks("counters that were lost", (stack) => {
     expect(messages.map((one) => one.body)).to.deep.equal(["one", "two"]);
   });
 
+  it("are there again without being used, and their counts are right", async () => {
+    for (const body of ["one", "two"]) await say(body);
+    await lose();
+    await parley.stop();
+    parley = await start(place, ["api", "worker", "scheduler"], {
+      PARLEY_REPAIR_CRON: "* * * * * *",
+      PARLEY_SYNC_CRON: "* * * * * *",
+    });
+    // Nobody creates anything from here on.
+    const { applicationToken } = key;
+    const counts = async () => [
+      (await parley.clients.getApplication({ applicationToken })).application!.chatsCount,
+      (await parley.clients.getChat({ applicationToken, number: 1 })).chat!.messagesCount,
+    ];
+    while ((await counts()).join() !== "1,2") await new Promise((done) => setTimeout(done, 50));
+    const values = await parley.system.stack.intake.counts([{ applicationToken }, key]);
+    for (const value of values) expect(value).to.be.at.least(1);
+  });
+
   it("do not go under an epoch that the intake has already left behind", async () => {
     await say("one");
     const { intake, ledger } = parley.system.stack;

@@ -2,7 +2,7 @@ import { randomUUID } from "node:crypto";
 import { Redis } from "ioredis";
 import { toConfig } from "../../src/config.ts";
 import { Epochs } from "../../src/core/epochs.ts";
-import { decodeJob, type MessageJob } from "../../src/core/jobs.ts";
+import { decodeJob } from "../../src/core/jobs.ts";
 import { type Given, Numbering } from "../../src/core/numbering.ts";
 import type { ChatKey, Inspection, Stack } from "../../src/core/ports.ts";
 import { ParleyError } from "../../src/errors.ts";
@@ -13,7 +13,8 @@ import { chatJob, newApplication } from "../contract/jobs.ts";
 import type { Wire } from "../contract/wire.ts";
 import { pick } from "../support/random.ts";
 import { type Place, testLog } from "../support/system.ts";
-import { type Copy, putBack, takeCopy } from "./redis-copies.ts";
+import { findUnexplained } from "./explained.ts";
+import { type Copy, cutConnections, putBack, takeCopy } from "./redis-copies.ts";
 import { Turns } from "./turns.ts";
 
 const CALLERS = 3;
@@ -245,7 +246,10 @@ export class World {
       const { epoch } = await ledger.get();
       await ledger.begin({ after: epoch, runId: "put back" });
     }
-    await this.cut();
+    await cutConnections(
+      this.wire,
+      this.apis.map((api) => api.stack.intake),
+    );
     if (kind === "flush" || kind === "tail" || kind === "old") this.given.clear();
   }
 
@@ -261,18 +265,6 @@ export class World {
     this.turns.drop(api.stack);
     api.numbering = this.begin(api.stack);
     if (!this.over) this.launch(api);
-  }
-
-  /** Cuts every connection, and returns when both processes have seen it. */
-  private async cut(): Promise<void> {
-    const intakes = this.apis.map((api) => api.stack.intake);
-    const before = await Promise.all(intakes.map((intake) => connectionOf(intake.inspect())));
-    this.wire.cut();
-    for (const [at, intake] of intakes.entries()) {
-      for (let tries = 0; (await connectionOf(intake.inspect())) === before[at]; tries++) {
-        if (tries > 10_000) throw new Error("the connection outlives its cut");
-      }
-    }
   }
 
   /** Seeds every counter by one more call, applies what waits, and explains every number. */
@@ -293,38 +285,12 @@ export class World {
       if (outcome.kind === "failed") this.violations.push(`overwritten: ${outcome.error.message}`);
     }
     this.count.epochs = (await ledger.get()).epoch;
-    for (const [at, chat] of this.chats.entries()) await this.explain(at, chat, last[at]!);
-  }
-
-  private async explain(at: number, chat: ChatKey, last: number): Promise<void> {
-    const { store, ledger } = this.apis[0]!.stack;
-    const numbers = Array.from({ length: last }, (_, index) => index + 1);
-    const rows = new Map<number, MessageJob["body"]>();
-    for (let from = 0; from < last; from += 1_000) {
-      const some = await store.findMessages(chat, numbers.slice(from, from + 1_000));
-      for (const row of some) rows.set(row.number, row.body);
-    }
-    const voids = await ledger.listVoids(chat, { firstNumber: 1, lastNumber: last }, 10_000);
-    const isVoid = (number: number) =>
-      voids.some((range) => number >= range.firstNumber && number <= range.lastNumber);
-    for (const number of numbers) {
-      const body = rows.get(number);
-      const id = this.answered[at]!.get(number);
-      const name = `number ${number} of chat ${at + 1}`;
-      if ((body !== undefined) === isVoid(number)) this.violations.push(`${name} is no one thing`);
-      if (body !== undefined && id !== undefined && !id.startsWith(body)) {
-        this.violations.push(`${name} is another message`);
-      }
-      if (this.mode === "durable" && body === undefined) this.violations.push(`${name} is void`);
+    const skipsNone = this.mode === "durable";
+    for (const [at, chat] of this.chats.entries()) {
+      const given = { last: last[at]!, answered: this.answered[at]!, skipsNone };
+      this.violations.push(...(await findUnexplained(stack, chat, given)));
     }
   }
-}
-
-async function connectionOf(inspection: Promise<Inspection>): Promise<number> {
-  return inspection.then(
-    (found) => found.connection,
-    () => -1,
-  );
 }
 
 /** A call that was refused is tried again; every other error is a fault. */

@@ -1,4 +1,6 @@
 import type { Redis } from "ioredis";
+import type { Intake } from "../../src/core/ports.ts";
+import type { Wire } from "../contract/wire.ts";
 
 /** Everything in a Redis database at one moment. */
 export type Copy = { key: string; dump: Buffer; ttlMs: number }[];
@@ -19,4 +21,20 @@ export async function putBack(redis: Redis, copy: Copy): Promise<void> {
   const write = redis.multi().flushdb();
   for (const { key, dump, ttlMs } of copy) write.restore(key, ttlMs, dump);
   await write.exec();
+}
+
+/** Cuts every connection, and returns when each intake has seen it. */
+export async function cutConnections(wire: Wire, intakes: Intake[]): Promise<void> {
+  const connectionOf = async (intake: Intake) =>
+    intake.inspect().then(
+      (found) => found.connection,
+      () => -1,
+    );
+  const before = await Promise.all(intakes.map(connectionOf));
+  wire.cut();
+  for (const [at, intake] of intakes.entries()) {
+    for (let tries = 0; (await connectionOf(intake)) === before[at]; tries++) {
+      if (tries > 10_000) throw new Error("the connection outlives its cut");
+    }
+  }
 }

@@ -25,7 +25,7 @@ production("Redis under load", function () {
   beforeEach(async () => {
     folder = mkdtempSync(join(tmpdir(), "parley-copies-"));
     redis = await OwnRedis.start();
-    parley = await deploy({ apis: 2, workers: 1 }, {}, redis.url);
+    parley = await deploy({ apis: 2, workers: 1, schedulers: 1 }, {}, redis.url);
     const targets = parley.apis.map((api) => api.target);
     load = new Load(targets, random);
     await load.start(16);
@@ -67,7 +67,7 @@ production("Redis under load", function () {
     expectClearRefusals();
   });
 
-  it("loses nothing where its scripts are forgotten and connections are cut or fall silent", async () => {
+  it("loses nothing where it forgets scripts, or connections are cut or fall silent", async () => {
     for (let round = 0; round < rounds; round++) {
       await load.answered(200);
       await redis.command("SCRIPT", "FLUSH");

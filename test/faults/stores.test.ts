@@ -46,7 +46,7 @@ production("stores that are away under load", function () {
 
   const key = () => ({ applicationToken: load.applicationToken, chatNumber: 1 });
 
-  it("go on creating while the database is stopped, park nothing, and store all of it", async () => {
+  it("go on creating while the database is stopped, and store all of it after that", async () => {
     await begin();
     await load.answered(300);
     await stopServer("mariadb", { signal: "SIGKILL" });

@@ -59,7 +59,7 @@ describeStacks("doctor", (stack) => {
   it("misses the scheduler, and nothing where all is well", async () => {
     const found = await examine(parley);
     expectFinding(found, { rank: "warning", part: "chores", what: /sync-counts/ });
-    const { stack } = parley.system;
+    const { stack, core } = parley.system;
     const rule = "0 0 1 1 *";
     const yearly = {
       syncCron: rule,
@@ -68,10 +68,10 @@ describeStacks("doctor", (stack) => {
       retentionCron: rule,
       retentionDays: 0,
     };
-    const scheduler = new Scheduler({ ...stack, log: testLog }, yearly);
+    const scheduler = new Scheduler({ ...stack, ...core, log: testLog }, yearly);
     await scheduler.start();
     await scheduler.stop();
-    for (const name of ["sync-counts", "repair-index"]) {
+    for (const name of ["sync-counts", "repair-index", "reseed-counters", "purge"]) {
       await stack.upkeep.noteChoreRun({ name, beganTime: new Date() });
     }
     const after = await examine(parley);

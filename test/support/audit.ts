@@ -66,6 +66,7 @@ export async function audit(
   const clients = openClients(load.target);
   try {
     await drain(stack, drainMs);
+    await seeded(stack, drainMs);
     await refresh(place);
     const found: Audit = { answers: load.answers.length, void: 0, ...CLEAN };
     found.parked = (await stack.queue.listParked(1_000)).length;
@@ -97,6 +98,15 @@ export async function audit(
   } finally {
     clients.close();
     await stack.stop();
+  }
+}
+
+/** Returns when a scheduler has seeded every counter in the epoch of this moment. */
+async function seeded({ ledger }: Stack, maxMs: number): Promise<void> {
+  const endMs = performance.now() + maxMs;
+  while ((await ledger.listUnseeded(1)).length > 0) {
+    if (performance.now() > endMs) throw new Error("counters are not seeded in time");
+    await sleep(POLL_MS);
   }
 }
 

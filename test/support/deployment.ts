@@ -17,6 +17,8 @@ export class Member {
   readonly target: string;
   private readonly env: Record<string, string>;
   private child: ChildProcess | undefined;
+  /** True where it ended and nobody had told it to. */
+  crashed = false;
   /** What it logged at the level of warnings and above, last ones last. */
   readonly warnings: string[] = [];
 
@@ -39,6 +41,7 @@ export class Member {
       });
     });
     const ended = once(child, "exit").then(() => {
+      this.crashed ||= this.child === child;
       throw new Error(`${this.part} ended: ${this.warnings.slice(-5).join("\n")}`);
     });
     const late = sleep(START_MAX_MS, undefined, { ref: false }).then(() => {
@@ -126,9 +129,13 @@ export async function deploy(
   const all = [...apis, ...workers, ...schedulers];
   const stop = async () => {
     for (const one of all) one.thaw();
+    const crashed = all.filter((one) => one.crashed);
     await Promise.all(all.map((one) => one.kill()));
     for (const wire of Object.values(wires)) await wire.close();
     await place.drop();
+    for (const one of crashed) {
+      throw new Error(`${one.part} crashed: ${one.warnings.slice(-5).join("\n")}`);
+    }
   };
   try {
     await Promise.all(all.map((one) => one.start()));

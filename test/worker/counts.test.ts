@@ -77,7 +77,8 @@ describeStacks("counts", (stack) => {
     await fill(1, 2);
     const never = { repairCron: "0 0 1 1 *", purgeCron: "0 0 1 1 *", retentionCron: "0 0 1 1 *" };
     const every = { syncCron: "* * * * * *", ...never, retentionDays: 0 };
-    const parts = { ...parley.system.stack, log: testLog };
+    const { stack, core } = parley.system;
+    const parts = { ...stack, ...core, log: testLog };
     const schedulers = [new Scheduler(parts, every), new Scheduler(parts, every)];
     for (const one of schedulers) await one.start();
     while ((await shown()).countTime === undefined) {

@@ -56,13 +56,13 @@ describeStacks("a scheduler that starts", (stack) => {
 
   /** The stack, and a count of the syncs that begin on it. */
   function parts() {
-    const { stack } = parley.system;
+    const { stack, core } = parley.system;
     const upkeep = Object.create(stack.upkeep) as Stack["upkeep"];
     upkeep.noteChoreRun = (run) => {
       if (run.name === "sync-counts") syncs++;
       return stack.upkeep.noteChoreRun(run);
     };
-    return { ...stack, upkeep, log: testLog };
+    return { ...stack, ...core, upkeep, log: testLog };
   }
 
   async function startMany(count: number, options: object = {}): Promise<void> {

@@ -2,7 +2,7 @@
 
 /**
  * Ours. A hash: `epoch`, `accepts`, the running number of its last accept, and for each counter's
- * key its ceiling in that epoch. It is one hash so that nothing loses a ceiling and keeps the epoch.
+ * key its ceiling in that epoch. One hash, so that nothing can lose a ceiling and keep the epoch.
  */
 export const LEDGER = "parley:ledger";
 /** A hash: the counter's key and its last change, until that change was copied into the rows. */

@@ -126,6 +126,22 @@ export class SqlLedger implements Ledger {
     });
   }
 
+  listUnseeded(limit: number): Promise<Counter[]> {
+    return this.database.read(async (em) => {
+      const rows = await this.database.rows<{ token: string; chat_number: number }>(
+        em,
+        `SELECT a.token, c.chat_number
+          FROM ceilings c JOIN applications a ON a.id = c.application_id
+          WHERE c.epoch < (SELECT epoch FROM ledger WHERE id = 1) AND c.deleted_through < ?
+          AND a.delete_time IS NULL ORDER BY c.application_id, c.chat_number LIMIT ${limit}`,
+        [DELETED_ALL],
+      );
+      return rows.map(({ token: applicationToken, chat_number: chatNumber }) =>
+        chatNumber === 0 ? { applicationToken } : { applicationToken, chatNumber },
+      );
+    });
+  }
+
   insertVoids(counter: Counter, range: NumberRange): Promise<void> {
     return this.database.transaction(async (em) => {
       const key = await findCounterKey(em, counter);

@@ -172,7 +172,8 @@ export class SqlUpkeep implements Upkeep {
       em,
       `SELECT a.id AS application_id, 0 AS number, a.token, a.chats_count AS stored,
           (SELECT MAX(number) FROM chats c WHERE c.application_id = a.id) AS highest
-        FROM applications a WHERE a.id >= ? AND a.delete_time IS NULL ORDER BY a.id LIMIT ${limit}`,
+        FROM applications a WHERE a.id >= ? AND a.delete_time IS NULL
+        ORDER BY a.id LIMIT ${limit}`,
       [from],
     );
   }
@@ -189,7 +190,8 @@ export class SqlUpkeep implements Upkeep {
           (SELECT MAX(m.number) FROM messages m
             WHERE m.application_id = c.application_id AND m.chat_number = c.number) AS highest
         FROM chats c JOIN applications a ON a.id = c.application_id
-        WHERE a.delete_time IS NULL AND c.application_id ${where} ORDER BY c.application_id, c.number LIMIT ${limit}`,
+        WHERE a.delete_time IS NULL AND c.application_id ${where}
+        ORDER BY c.application_id, c.number LIMIT ${limit}`,
       values,
     );
   }
