@@ -118,6 +118,12 @@ export const settings = {
     schema: whole(1, 64),
     means: "batches that one worker has in work at a time",
   },
+  PARLEY_STALL_MS: {
+    default: "10000",
+    schema: whole(1_000, 60_000),
+    means:
+      "after twice this time a silent worker's jobs go to others; the same for all (production)",
+  },
   PARLEY_STOP_GRACE_MS: {
     default: "10000",
     schema: whole(1, 14_000),

@@ -38,7 +38,11 @@ export async function openProduction(config: Config, options: OpenOptions): Prom
     requestIdTtlMs: config.PARLEY_REQUEST_ID_TTL * 1_000,
     backlogMax: config.PARLEY_BACKLOG_MAX,
   });
-  const queue = new BeeQueue({ ...redis, log: options.log });
+  const queue = new BeeQueue({
+    ...redis,
+    stallMs: config.PARLEY_STALL_MS,
+    log: options.log,
+  });
   const lease = new RedisLease(redis);
   const upkeep = new SqlUpkeep({ orm });
   const client = openElastic(config.PARLEY_ELASTICSEARCH_URL);

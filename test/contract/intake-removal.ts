@@ -18,7 +18,7 @@ export function removalContract(open: () => Promise<Trusted>): void {
       expect(await one.intake.remove(chat)).to.equal(true);
       const mark = await one.intake.markOf(chat);
       expect(mark).to.not.equal("");
-      expect(await one.accept(chat)).to.deep.include({ kind: "unseeded", lost: false, mark });
+      expect(await one.accept(chat)).to.deep.include({ kind: "unseeded", mark });
       expect(await one.intake.counts([chat, other])).to.deep.equal([undefined, 1]);
       expect(await one.intake.changed(10)).to.deep.equal([other]);
       expect(await one.take(other)).to.equal(2);
@@ -66,7 +66,7 @@ export function removalContract(open: () => Promise<Trusted>): void {
       await one.take(chat);
       expect(await one.intake.remove(application)).to.equal(true);
       const mark = await one.intake.markOf(application);
-      const unseeded = { kind: "unseeded", lost: false, mark };
+      const unseeded = { kind: "unseeded", mark };
       expect(await one.accept(application)).to.deep.include(unseeded);
       expect(await one.accept(chat)).to.deep.include(unseeded);
       await one.seed(chat);

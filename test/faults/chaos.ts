@@ -116,7 +116,11 @@ const random = randomFrom(seed);
 const faults = Object.entries(options.losses ? { ...FAULTS, ...LOSSES } : FAULTS);
 
 const redis = await OwnRedis.start();
-const parley = await deploy({ apis: 2, workers: 2, schedulers: 2 }, {}, redis.url);
+const parley = await deploy(
+  { apis: 2, workers: 2, schedulers: 2 },
+  { PARLEY_STALL_MS: "" },
+  redis.url,
+);
 const targets = parley.apis.map((api) => api.target);
 const load = new Load(targets, random);
 const counts: Record<string, number> = {};

@@ -15,7 +15,7 @@ production("processes that die under load", function () {
   let load: Load;
 
   async function begin(sizes: Parameters<typeof deploy>[0]): Promise<void> {
-    parley = await deploy(sizes);
+    parley = await deploy(sizes, whole ? { PARLEY_STALL_MS: "" } : {});
     load = new Load(
       parley.apis.map((api) => api.target),
       random,

@@ -114,6 +114,7 @@ export async function deploy(
     PARLEY_MYSQL_URL: wires.mysql.href,
     PARLEY_ELASTICSEARCH_URL: wires.elasticsearch.href,
     PARLEY_REPAIR_CRON: "* * * * * *",
+    PARLEY_STALL_MS: "1500",
     ...settings,
   };
   const members = async (part: Member["part"], count: number) => {

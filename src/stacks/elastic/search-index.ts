@@ -84,12 +84,22 @@ export class ElasticSearchIndex implements SearchIndex {
     return completeOf(await this.answerOf(send, signal)).count;
   }
 
+  /** Also from an index that is being made. */
   async remove(key: Counter & { throughNumber: number }): Promise<number> {
-    const { hits } = (await this.search(listRequest(this.alias, key), undefined)).hits;
+    const phase = await this.watch.get();
+    const next = phase === "none" ? 0 : await this.removeFrom(this.aliases.filling, key);
+    return next + (await this.removeFrom(this.alias, key));
+  }
+
+  private async removeFrom(
+    index: string,
+    key: Counter & { throughNumber: number },
+  ): Promise<number> {
+    const { hits } = (await this.search(listRequest(index, key), undefined)).hits;
     if (hits.length === 0) return 0;
     const answer = await this.answerOf(() =>
       this.client.bulk({
-        index: this.alias,
+        index,
         operations: hits.map((hit) => removeLineOf(hit._id!)),
         require_alias: true,
         // Without it the next page would be this one. Nobody asks for another after the last.

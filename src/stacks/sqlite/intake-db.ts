@@ -49,6 +49,12 @@ const SCHEMA = [
   CREATE INDEX jobs_tried ON jobs (seq) WHERE tried = 1;
   CREATE INDEX jobs_due ON jobs (due_ms) WHERE due_ms > 0 AND parked = 0;
 `,
+  `
+  -- In which epoch a counter was seeded last. It outlives the counter's row, so that one that was
+  -- taken away does not begin again at the start of that epoch.
+  CREATE TABLE seeds (key TEXT PRIMARY KEY, epoch INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+  INSERT INTO seeds SELECT key, ceiling_epoch FROM counters WHERE ceiling_epoch IS NOT NULL;
+`,
 ];
 
 interface Step {

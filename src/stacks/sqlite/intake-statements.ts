@@ -19,6 +19,11 @@ export function prepareIntake(db: IntakeDb) {
     INSERT INTO counters (key, value, ceiling, ceiling_epoch, changed) VALUES (?, ?, ?, ?, ?)
     ON CONFLICT DO UPDATE SET value = excluded.value, ceiling = excluded.ceiling,
       ceiling_epoch = excluded.ceiling_epoch, changed = coalesce(excluded.changed, changed)`);
+  const seedEpoch = db.prepare("SELECT epoch FROM seeds WHERE key = ?");
+  const forgetSeed = db.prepare("DELETE FROM seeds WHERE key = ?");
+  const noteSeed = db.prepare(
+    "INSERT INTO seeds VALUES (?, ?) ON CONFLICT DO UPDATE SET epoch = excluded.epoch",
+  );
   const raise = db.prepare(`
     UPDATE counters SET ceiling = ?1 WHERE key = ?2 AND ceiling_epoch = ?3 AND ceiling < ?1`);
   const changed = db.prepare(`
@@ -46,7 +51,12 @@ export function prepareIntake(db: IntakeDb) {
     seed: (given: { key: string; epoch: number; start: number; ceiling: number }) => {
       const { key, start, ceiling, epoch } = given;
       seed.run(key, start, ceiling, epoch, start === 0 ? null : `${epoch}:seed:${start}`);
+      noteSeed.run(key, epoch);
     },
+    forgetSeed: (key: string) => forgetSeed.run(key),
+    /** True where a counter was seeded in the epoch; whether its row is still there or not. */
+    wasSeeded: (key: string, epoch: number) =>
+      (seedEpoch.get(key) as { epoch: number } | undefined)?.epoch === epoch,
     raise: (given: { key: string; epoch: number; ceiling: number }) =>
       raise.run(given.ceiling, given.key, given.epoch),
     changed: (page: { after: string; upTo: string; limit: number }) =>

@@ -61,13 +61,16 @@ export class SqliteIntake implements Intake {
 
   async grant(grant: Grant): Promise<boolean> {
     if (grant.connection !== CONNECTION) return false;
-    const { epoch, start, ceiling, mark = "" } = grant;
+    const { epoch, start, ceiling, mark = "", lost = false } = grant;
     const key = counterKeyOf(grant.counter);
     return this.db.write(() => {
       if (this.sql.ledger().epoch !== epoch) return false;
       if (start === undefined) this.sql.raise({ key, epoch, ceiling });
       else if (this.markAt(grant.counter) !== mark) return false;
-      else if (this.sql.counter(key)?.ceiling_epoch !== epoch) {
+      else {
+        // As in redis/grant.lua: what is in use is not seeded again.
+        const gone = mark !== "" || (lost && this.sql.counter(key) === undefined);
+        if (!gone && this.sql.wasSeeded(key, epoch)) return true;
         this.sql.seed({ key, epoch, start, ceiling });
         this.db.marks.delete(key);
       }
@@ -102,6 +105,7 @@ export class SqliteIntake implements Intake {
     await this.db.write(() => {
       for (const key of counters.map(counterKeyOf)) {
         this.sql.remove(key);
+        this.sql.forgetSeed(key);
         this.db.marks.delete(key);
       }
     });
@@ -165,7 +169,8 @@ export class SqliteIntake implements Intake {
     const counter = this.sql.counter(key);
     if (counter?.ceiling_epoch !== ledger.epoch) {
       const mark = this.markAt(request.counter);
-      return { kind: "unseeded", value: counter?.value, lost: false, mark };
+      const lost = counter === undefined && this.sql.wasSeeded(key, ledger.epoch);
+      return { kind: "unseeded", value: counter?.value, lost, mark };
     }
     const ceiling = counter.ceiling!;
     const number = counter.value + 1;
