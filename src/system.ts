@@ -13,6 +13,7 @@ import type { Logger } from "./log.ts";
 import { OperatorsDoor } from "./operate/door.ts";
 import { Heartbeat, type Process } from "./process.ts";
 import { openStack } from "./stacks/open.ts";
+import { Witness } from "./witness.ts";
 import { Scheduler } from "./worker/scheduler.ts";
 import { Worker } from "./worker/worker.ts";
 
@@ -48,11 +49,12 @@ export async function openSystem(
   const core: Core = { ...stack, numbering };
   const graceMs = config.PARLEY_STOP_GRACE_MS;
   const processes: Process[] = [];
+  if (which.includes("api") || which.includes("worker")) processes.push(new Witness(epochs));
   // The worker starts first and stops last, so that it still takes what the API accepted.
   if (which.includes("worker")) {
     const concurrency = config.PARLEY_WORKER_CONCURRENCY;
     const lanes = config.PARLEY_WORKER_LANES;
-    processes.push(new Worker({ ...stack, log }, { concurrency, lanes, graceMs }));
+    processes.push(new Worker({ ...stack, epochs, log }, { concurrency, lanes, graceMs }));
   }
   if (which.includes("scheduler")) {
     const syncCron = config.PARLEY_SYNC_CRON;

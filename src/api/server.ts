@@ -8,7 +8,6 @@ import {
 } from "@grpc/grpc-js";
 import { HealthImplementation } from "grpc-health-check";
 import type { Core } from "../core/core.ts";
-import { WITNESS_MS } from "../core/limits.ts";
 import type { Logger } from "../log.ts";
 import type { Process } from "../process.ts";
 import { Connections } from "./connections.ts";
@@ -50,7 +49,6 @@ export class Api implements Process {
   private readonly health: HealthImplementation;
   private readonly door: Door;
   private certificates: Watched<SecureContextOptions> | undefined;
-  private witness: NodeJS.Timeout | undefined;
   /** The port that it listens on, known once it is started. */
   port = 0;
 
@@ -94,10 +92,6 @@ export class Api implements Process {
     });
     await this.connections.start();
     this.setHealth("SERVING");
-    this.witness = setInterval(() => {
-      // What is not noted now is noted a moment later.
-      this.parts.core.numbering.epochs.witness().catch(() => {});
-    }, WITNESS_MS);
     // The first call need not wait for the epoch; a part that is away now is the calls' to tell.
     this.parts.core.numbering.check().catch((error: Error) => {
       const err = error.cause ?? error;
@@ -107,7 +101,6 @@ export class Api implements Process {
 
   /** Says NOT_SERVING, lets the calls in work end, and cuts what is left after the grace time. */
   async stop(): Promise<void> {
-    clearInterval(this.witness);
     this.door.stop();
     this.certificates?.stop();
     this.setHealth("NOT_SERVING");
@@ -119,7 +112,6 @@ export class Api implements Process {
       });
     });
     await this.connections.stop();
-    await this.parts.core.numbering.epochs.witness().catch(() => {});
   }
 
   /** Certificates are read again when their files change. */

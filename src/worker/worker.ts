@@ -1,3 +1,4 @@
+import type { Epochs } from "../core/epochs.ts";
 import type { Delivery, JobQueue } from "../core/job-queue.ts";
 import { decodeJob, type Job } from "../core/jobs.ts";
 import { BATCH_BYTES_MAX, BATCH_JOBS_MAX } from "../core/limits.ts";
@@ -30,16 +31,18 @@ export interface WorkerOptions {
 export class Worker implements Process {
   private readonly queue: JobQueue;
   private readonly index: SearchIndex;
+  private readonly epochs: Epochs;
   private readonly options: WorkerOptions;
   private readonly log: Logger;
   private readonly stopping = new AbortController();
   private readonly batcher: Batcher<Taken>;
 
   constructor(
-    parts: { queue: JobQueue; store: Store; index: SearchIndex; log: Logger },
+    parts: { queue: JobQueue; store: Store; index: SearchIndex; epochs: Epochs; log: Logger },
     options: WorkerOptions,
   ) {
     this.queue = parts.queue;
+    this.epochs = parts.epochs;
     this.index = parts.index;
     this.log = parts.log;
     this.options = options;
@@ -71,6 +74,8 @@ export class Worker implements Process {
   private async handle(delivery: Delivery): Promise<void> {
     try {
       const job = decodeJob(delivery.data);
+      // Redis may lose it from here on, but its row will come.
+      this.epochs.see(job.epoch, job.accept);
       const bytes = job.kind === "message" ? Buffer.byteLength(job.body) : 0;
       await this.batcher.add({ job, suspect: delivery.suspect }, JOB_BYTES + bytes);
     } catch (error) {

@@ -135,10 +135,10 @@ try {
     counts[name] = (counts[name] ?? 0) + 1;
   }
   await load.stop();
-  const { applicationToken, answers } = load;
+  const { applicationToken, answers, missing } = load;
   const found = await audit(
     parley.place,
-    { target: targets[0]!, applicationToken, answers },
+    { target: targets[0]!, applicationToken, answers, missing },
     180_000,
   );
   print(found);

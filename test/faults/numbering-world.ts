@@ -57,6 +57,8 @@ export class World {
   /** The numbers that requests were given, while Redis has kept everything. */
   private readonly given = new Map<string, number>();
   private copies: Copy[] = [];
+  /** The last job that the worker took. */
+  private taken = { epoch: 0, accepts: 0 };
   private run = 1;
   private over = false;
 
@@ -112,7 +114,7 @@ export class World {
     );
     for (let step = 0; step < steps; step++) {
       await this.turns.next();
-      if (this.random() < (this.mode === "cut" ? 0.3 : 0.02))
+      if (this.random() < (this.mode === "cut" ? 0.2 : 0.02))
         this.copies.push(await takeCopy(this.admin));
       if (this.random() < 0.02) await this.fault();
     }
@@ -122,8 +124,15 @@ export class World {
   /** Whoever numbers in a process; all its steps wait for their turns, as steps of this stack. */
   private begin(stack: Stack): Numbering {
     const inspect = async () => this.disguise(await stack.intake.inspect());
+    const accept: Stack["intake"]["accept"] = async (request) => {
+      const result = await stack.intake.accept(request);
+      // The step was done, and its answer was lost with the connection.
+      if (this.random() < (this.mode === "cut" ? 0.4 : 0.05))
+        throw new ParleyError("COUNTERS_UNAVAILABLE", "cut");
+      return result;
+    };
     const parts = {
-      intake: this.turns.wrap(stack, stack.intake, { inspect }),
+      intake: this.turns.wrap(stack, stack.intake, { inspect, accept }),
       ledger: this.turns.wrap(stack, stack.ledger),
     };
     const epochs = new Epochs({
@@ -131,6 +140,8 @@ export class World {
       processId: randomUUID(),
       pause: async () => {
         for (const api of this.apis) await api.numbering.epochs.witness().catch(unlessParleyError);
+        const ledger = this.turns.wrap(this, stack.ledger);
+        await ledger.witness({ processId: "worker", ...this.taken }).catch(unlessParleyError);
       },
     });
     return new Numbering({ ...parts, epochs });
@@ -215,6 +226,7 @@ export class World {
     });
     if (found === undefined) return;
     const job = decodeJob(parseJob(found.json).data);
+    this.taken = { epoch: job.epoch, accepts: job.accept };
     const [outcome] = await this.turns.step(this, () => store.insertJobs([job]));
     if (outcome!.kind === "failed") this.violations.push(`overwritten: ${outcome!.error.message}`);
     await this.turns.step(this, async () => {

@@ -29,8 +29,9 @@ production("processes that die under load", function () {
 
   async function result() {
     await load.stop();
-    const { applicationToken, answers } = load;
-    return audit(parley.place, { target: parley.apis[0]!.target, applicationToken, answers });
+    const { applicationToken, answers, missing } = load;
+    const { target } = parley.apis[0]!;
+    return audit(parley.place, { target, applicationToken, answers, missing });
   }
 
   it("lose no answer of an API that is killed, skip no number, and repeat none", async () => {

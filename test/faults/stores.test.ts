@@ -40,8 +40,9 @@ production("stores that are away under load", function () {
 
   async function result(): Promise<Audit> {
     await load.stop();
-    const { applicationToken, answers } = load;
-    return audit(parley.place, { target: parley.apis[0]!.target, applicationToken, answers });
+    const { applicationToken, answers, missing } = load;
+    const { target } = parley.apis[0]!;
+    return audit(parley.place, { target, applicationToken, answers, missing });
   }
 
   const key = () => ({ applicationToken: load.applicationToken, chatNumber: 1 });

@@ -55,7 +55,12 @@ export async function drain(stack: Stack, maxMs: number): Promise<void> {
 /** Looks at everything that is left, with all parts up again and nobody at work. */
 export async function audit(
   place: Place,
-  load: { target: string; applicationToken: string; answers: Answer[] },
+  load: {
+    target: string;
+    applicationToken: string;
+    answers: Answer[];
+    missing: ReadonlySet<number>;
+  },
   drainMs = 30_000,
 ): Promise<Audit> {
   const stack = await openStack(toConfig(place.env), {
@@ -84,6 +89,8 @@ export async function audit(
         .filter((one) => one.number === 0)
         .map((one) => ({ number: one.chatNumber, body: "", requestId: one.requestId })),
     });
+    // A chat that is there must never have been said to be missing.
+    found.lost += chats.filter((one) => load.missing.has(one.number)).length;
     for (const chatNumber of numbers) {
       const key = { applicationToken, chatNumber };
       const { messages, voids } = await listMessages(clients, key);
