@@ -146,11 +146,23 @@ export class World {
     const { numbering } = api;
     const lives = () => !this.over && api.numbering === numbering;
     for (let at = 0; at < CALLERS; at++) this.repeat(lives, () => this.call(api, lives));
+    this.repeat(lives, () =>
+      numbering.value(pick(this.random, this.chats)).catch(unlessParleyError),
+    );
+    this.repeat(lives, () => this.reseed(api, numbering));
     this.repeat(lives, async () => {
       // A pause, since there is nothing to note but now and then.
       for (let at = 0; at < 10; at++) await this.turns.step(api.stack, async () => {});
       await numbering.epochs.witness().catch(unlessParleyError);
     });
+  }
+
+  /** The chore that seeds what nobody uses, beside those who use it. */
+  private async reseed({ stack }: Api, numbering: Numbering): Promise<void> {
+    const listed = await this.turns.step(stack, () => stack.ledger.listUnseeded(10));
+    for (const { position: _, ...counter } of listed) {
+      await numbering.reseed(counter).catch(unlessParleyError);
+    }
   }
 
   private repeat(lives: () => boolean, task: () => Promise<unknown>): void {
