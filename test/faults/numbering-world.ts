@@ -5,7 +5,6 @@ import { Epochs } from "../../src/core/epochs.ts";
 import { decodeJob } from "../../src/core/jobs.ts";
 import { type Given, Numbering } from "../../src/core/numbering.ts";
 import type { ChatKey, Inspection, Stack } from "../../src/core/ports.ts";
-import { ParleyError } from "../../src/errors.ts";
 import { openStack } from "../../src/stacks/open.ts";
 import { parseJob } from "../../src/stacks/redis/job.ts";
 import { DIRTY, JOBS, LEDGER, WAITING } from "../../src/stacks/redis/keys.ts";
@@ -15,6 +14,7 @@ import { pick } from "../support/random.ts";
 import { type Place, testLog } from "../support/system.ts";
 import { findUnexplained } from "./explained.ts";
 import { type Copy, cutConnections, putBack, takeCopy } from "./redis-copies.ts";
+import { reseedAll, unlessParleyError } from "./reseeding.ts";
 import { Turns } from "./turns.ts";
 
 const CALLERS = 3;
@@ -149,20 +149,12 @@ export class World {
     this.repeat(lives, () =>
       numbering.value(pick(this.random, this.chats)).catch(unlessParleyError),
     );
-    this.repeat(lives, () => this.reseed(api, numbering));
+    this.repeat(lives, () => reseedAll(this.turns, api));
     this.repeat(lives, async () => {
       // A pause, since there is nothing to note but now and then.
       for (let at = 0; at < 10; at++) await this.turns.step(api.stack, async () => {});
       await numbering.epochs.witness().catch(unlessParleyError);
     });
-  }
-
-  /** The chore that seeds what nobody uses, beside those who use it. */
-  private async reseed({ stack }: Api, numbering: Numbering): Promise<void> {
-    const listed = await this.turns.step(stack, () => stack.ledger.listUnseeded(10));
-    for (const { position: _, ...counter } of listed) {
-      await numbering.reseed(counter).catch(unlessParleyError);
-    }
   }
 
   private repeat(lives: () => boolean, task: () => Promise<unknown>): void {
@@ -303,9 +295,4 @@ export class World {
       this.violations.push(...(await findUnexplained(stack, chat, given)));
     }
   }
-}
-
-/** A call that was refused is tried again; every other error is a fault. */
-function unlessParleyError(error: unknown): undefined {
-  if (!(error instanceof ParleyError)) throw error;
 }

@@ -84,12 +84,24 @@ export class ElasticSearchIndex implements SearchIndex {
     return completeOf(await this.answerOf(send, signal)).count;
   }
 
+  /** Also from an index in the making, into which the rows may have been read before. */
   async remove(key: Counter & { throughNumber: number }): Promise<number> {
-    const { hits } = (await this.search(listRequest(this.alias, key), undefined)).hits;
+    const underway = (await this.watch.get()) !== "none";
+    const others = underway ? await this.removeFrom(this.aliases.filling, key) : 0;
+    return others + (await this.removeFrom(this.alias, key));
+  }
+
+  private async removeFrom(
+    alias: string,
+    key: Counter & { throughNumber: number },
+  ): Promise<number> {
+    // A rebuild may have ended meanwhile; the index that is searched is made where it is missing.
+    const request = { ...listRequest(alias, key), ignore_unavailable: alias !== this.alias };
+    const { hits } = (await this.search(request, undefined)).hits;
     if (hits.length === 0) return 0;
     const answer = await this.answerOf(() =>
       this.client.bulk({
-        index: this.alias,
+        index: alias,
         operations: hits.map((hit) => removeLineOf(hit._id!)),
         require_alias: true,
         // Without it the next page would be this one. Nobody asks for another after the last.

@@ -109,7 +109,9 @@ export class SqliteSearchIndex implements SearchIndex {
 
   async remove(key: Counter & { throughNumber: number }): Promise<number> {
     const removed = await outward(
-      this.database.transaction((em) => removeSome(this.database, em, key)),
+      this.database.transaction((em) =>
+        removeSome(this.database, em, key, this.rebuilding.next !== undefined),
+      ),
     );
     await breathe();
     return removed;
