@@ -55,7 +55,7 @@ async function keysOf({ place, config, system }: Running, token: string) {
   const counts = {
     parked,
     keys: keys.length,
-    ceilings: await fields("parley:ceilings"),
+    ceilings: await fields("parley:ledger"),
     dirty: await fields("parley:dirty"),
     jobs: await fields("bq:parley:jobs"),
   };
