@@ -79,6 +79,20 @@ describeStacks("counters that a chore seeds while they are used", (stack) => {
     expect(list.messages.map((one) => one.number)).to.include(given);
   });
 
+  it("hide no message from a list that waits when they are seeded again", async () => {
+    for (let times = 0; times < 5; times++) {
+      await renew();
+      await say("again", State.STATE_PERSISTED);
+    }
+    await stopWorkers();
+    const given = await say("waits");
+    // As an operator says when a copy of Redis was put back; the job is still in it.
+    await renew();
+    await say("seeds it");
+    const list = await parley.clients.listMessages({ ...key, pageSize: 1_000 });
+    expect(list.messages.map((one) => one.number)).to.include(given);
+  });
+
   it("say of no message that is not searchable that it is", async () => {
     await stopWorkers();
     const given = await reseedLate();
