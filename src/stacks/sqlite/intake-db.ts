@@ -49,6 +49,10 @@ const SCHEMA = [
   CREATE INDEX jobs_tried ON jobs (seq) WHERE tried = 1;
   CREATE INDEX jobs_due ON jobs (due_ms) WHERE due_ms > 0 AND parked = 0;
 `,
+  `
+  -- Marks of removed counters. One that is closed must be known to be lost after a restart too.
+  CREATE TABLE marks (key TEXT PRIMARY KEY, mark TEXT NOT NULL) STRICT, WITHOUT ROWID;
+`,
 ];
 
 interface Step {
@@ -63,8 +67,6 @@ interface Step {
  * its commit. A step that fails is undone alone.
  */
 export class IntakeDb {
-  /** Marks of removed counters: who could bring one back is in this process, and ends with it. */
-  readonly marks = new Map<string, string>();
   private readonly db: DatabaseSync;
   private readonly waiting: Step[] = [];
   private scheduled: NodeJS.Immediate | undefined;
