@@ -118,8 +118,8 @@ async function kindOf(
     if (now === value) return "behind";
   }
   if (value > highestRow && !job.last && !(await isThere(parts, counter, value))) return "rows";
-  // The next sync sets the count of a counter right that changed, also where it has more voids.
-  if (stored !== count && !changed) return "count";
+  // A sync raises a count, and never lowers one.
+  if (stored !== count && !(changed && stored < count)) return "count";
   return undefined;
 }
 
