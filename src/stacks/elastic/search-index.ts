@@ -87,8 +87,11 @@ export class ElasticSearchIndex implements SearchIndex {
   /** Also from an index in the making, into which the rows may have been read before. */
   async remove(key: Counter & { throughNumber: number }): Promise<number> {
     const underway = (await this.watch.get()) !== "none";
-    const others = underway ? await this.removeFrom(this.aliases.filling, key) : 0;
-    return others + (await this.removeFrom(this.alias, key));
+    if (!underway) return this.removeFrom(this.alias, key);
+    const { filling } = this.aliases;
+    // Nobody searches it, so nothing else shows in time what was just written to it.
+    await answerOf(this.client.indices.refresh({ index: filling, ignore_unavailable: true }));
+    return (await this.removeFrom(filling, key)) + (await this.removeFrom(this.alias, key));
   }
 
   private async removeFrom(
