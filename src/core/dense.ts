@@ -3,7 +3,7 @@ import { isUnavailable, ParleyError } from "../errors.ts";
 import type { Call, Core } from "./core.ts";
 import { findJobs } from "./deletion.ts";
 import type { Job } from "./jobs.ts";
-import { PAGE_BYTES_MAX, VOID_JOBS_MAX, VOID_RANGES_MAX } from "./limits.ts";
+import { PAGE_BYTES_MAX, VOID_CHUNKS_MAX, VOID_JOBS_MAX, VOID_RANGES_MAX } from "./limits.ts";
 import type { Counter, NumberPage } from "./ports.ts";
 
 /** A numbered noun: chats within an application, or messages within a chat. */
@@ -131,16 +131,30 @@ async function findVoids<T extends Numbered>(
   const list = () => core.ledger.listVoids(source.counter, range, VOID_RANGES_MAX);
   const voids = await list();
   if (voids.length === 0 || seen.last === undefined) return voids;
-  const numbers: number[] = [];
-  for (const { firstNumber, lastNumber } of fromSideOf(seen.page, voids)) {
-    const top = Math.min(lastNumber, seen.last);
-    for (let number = firstNumber; number <= top && numbers.length < VOID_JOBS_MAX; number++) {
+  if ((await core.intake.backlog()).jobs === 0) return list();
+  const given: number[] = [];
+  for (const numbers of chunksOf(fromSideOf(seen.page, voids), seen.last)) {
+    const jobless = new Set(await noteJobs(core, source, seen.found, numbers));
+    given.push(...numbers.filter((number) => !jobless.has(number)));
+    if (given.length > seen.page.limit) break;
+  }
+  return given.reduce(without, await list());
+}
+
+/** The first numbers of ranges, up to the last that was given, some at a time. */
+function* chunksOf(ranges: NumberRange[], last: number): Generator<number[]> {
+  let numbers: number[] = [];
+  let chunks = 0;
+  for (const { firstNumber, lastNumber } of ranges) {
+    for (let number = firstNumber; number <= Math.min(lastNumber, last); number++) {
       numbers.push(number);
+      if (numbers.length < VOID_JOBS_MAX) continue;
+      yield numbers;
+      numbers = [];
+      if (++chunks === VOID_CHUNKS_MAX) return;
     }
   }
-  if (numbers.length === 0) return voids;
-  const jobless = new Set(await noteJobs(core, source, seen.found, numbers));
-  return numbers.filter((number) => !jobless.has(number)).reduce(without, await list());
+  if (numbers.length > 0) yield numbers;
 }
 
 /** Ranges in the order in which a page comes upon them. */

@@ -19,8 +19,12 @@ export const PAGE_BYTES_MAX = 3 * 1024 * 1024;
 /** Ranges of voids that a page may have; a loss makes one or few for each counter. */
 export const VOID_RANGES_MAX = 10_000;
 
-/** Void numbers of a page whose jobs are looked for, in case they were given all the same. */
+/**
+ * Void numbers whose jobs are looked for at a time, in case they were given all the same, and how
+ * many times for one page: more than one loss makes void.
+ */
 export const VOID_JOBS_MAX = 1_000;
+export const VOID_CHUNKS_MAX = 100;
 
 /** Characters of a page token: ours are shorter than 200. */
 export const PAGE_TOKEN_CHARACTERS_MAX = 1_024;

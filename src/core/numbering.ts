@@ -6,7 +6,10 @@ import { ACCEPT_ROUNDS_MAX, CEILING_BLOCK, STRANGERS_MAX } from "./limits.ts";
 import type { Acceptance, Counter, Intake, Ledger } from "./ports.ts";
 
 /** What stands in the way of a number until the ledger grants something. */
-type Need = Acceptance & { kind: "unseeded" | "exhausted" };
+type Need = Acceptance & { kind: "unseeded" | "exhausted"; unlessSeeded?: boolean };
+
+/** What became of a need: no such counter, the intake has a start now, or it has to be asked. */
+type Fate = "unknown" | "seeded" | "open";
 
 type Granted = Awaited<ReturnType<Ledger["grant"]>>;
 
@@ -26,7 +29,7 @@ export class Numbering {
   readonly epochs: Epochs;
   private readonly intake: Intake;
   private readonly ledger: Ledger;
-  private readonly granting = new Map<string, Promise<boolean>>();
+  private readonly granting = new Map<string, Promise<Fate>>();
   /** Counters of which the intake knows nothing are asked of the ledger here, a few at a time. */
   private readonly strangers = new Gate(STRANGERS_MAX);
 
@@ -69,15 +72,17 @@ export class Numbering {
    * is how reads mend it after a loss; undefined where no such counter exists.
    */
   async value(counter: Counter): Promise<number | undefined> {
+    let lost = false;
     for (let round = 0; round < ACCEPT_ROUNDS_MAX; round++) {
       const [count] = await this.intake.counts([counter]);
       if (count !== undefined) return count;
       const trust = await this.epochs.trusted();
-      // Whoever asks again was told a start that the intake did not take: its key is lost.
-      const lost = round > 0;
       const mark = await this.intake.markOf(counter);
       const need = { kind: "unseeded", value: undefined, lost, mark } as const;
-      if (!(await this.grant(trust, counter, need))) return undefined;
+      const fate = await this.grant(trust, counter, need);
+      if (fate === "unknown") return undefined;
+      // An intake that has a ceiling and no value has lost the counter's key.
+      lost = fate === "seeded";
     }
     throw new ParleyError("COUNTERS_UNAVAILABLE", "numbers cannot be read now");
   }
@@ -92,7 +97,8 @@ export class Numbering {
       this.intake.counts([counter]),
       this.intake.markOf(counter),
     ]);
-    await this.grant(trust, counter, { kind: "unseeded", value, lost: false, mark });
+    const need = { kind: "unseeded", value, lost: false, mark, unlessSeeded: true } as const;
+    await this.grant(trust, counter, need);
   }
 
   /** Held against the ledger, so that an answer that needs numbers can be refused beforehand. */
@@ -109,7 +115,7 @@ export class Numbering {
         return true;
       case "unseeded":
       case "exhausted":
-        return this.grant(trust, counter, result);
+        return (await this.grant(trust, counter, result)) !== "unknown";
       case "full":
         throw new ParleyError("BACKLOG_FULL", "too much work waits to be stored");
       case "reused":
@@ -123,7 +129,7 @@ export class Numbering {
   }
 
   /** One grant per counter at a time: callers that wait for the same one share it. */
-  private grant(trust: Trust, counter: Counter, need: Need): Promise<boolean> {
+  private grant(trust: Trust, counter: Counter, need: Need): Promise<Fate> {
     const name = `${counter.applicationToken}:${counter.chatNumber ?? ""}`;
     const underway = this.granting.get(name);
     if (underway !== undefined) return underway;
@@ -132,20 +138,25 @@ export class Numbering {
     return started;
   }
 
-  private async grantOnce(trust: Trust, counter: Counter, need: Need): Promise<boolean> {
+  private async grantOnce(trust: Trust, counter: Counter, need: Need): Promise<Fate> {
     const seeds = need.kind === "unseeded";
     const { epoch } = trust;
     const granted = await (seeds
       ? this.seed(trust, counter, need)
       : this.ledger.grant({ counter, epoch, ceiling: need.ceiling, known: true }));
-    if (granted === "unknown") return false;
+    if (granted === "unknown") return "unknown";
     if (granted === "stale") {
       this.epochs.distrust(trust);
-      return true;
+      return "open";
     }
     const start = seeds ? { start: granted.start, lost: need.lost, mark: need.mark } : {};
-    await this.intake.grant({ ...trust, counter, ...start, ceiling: granted.ceiling });
-    return true;
+    const taken = await this.intake.grant({
+      ...trust,
+      counter,
+      ...start,
+      ceiling: granted.ceiling,
+    });
+    return taken && seeds ? "seeded" : "open";
   }
 
   /**
@@ -156,13 +167,13 @@ export class Numbering {
   private async seed(
     { epoch }: Trust,
     counter: Counter,
-    { value, mark, ...need }: Need & { kind: "unseeded" },
+    { value, mark, unlessSeeded = false, ...need }: Need & { kind: "unseeded" },
   ): Promise<Granted> {
     const ask = async () => {
       const known = await this.hasJob(counter);
       // What was taken away has lost its value too.
       const lost = need.lost || mark !== "";
-      return this.ledger.grant({ counter, epoch, known, atLeast: value ?? 0, lost });
+      return this.ledger.grant({ counter, epoch, known, atLeast: value ?? 0, lost, unlessSeeded });
     };
     // What has no key may not exist, and can be asked for by anybody.
     return value === undefined ? this.strangers.pass(1, undefined, ask) : ask();

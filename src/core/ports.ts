@@ -213,7 +213,8 @@ export interface Ledger {
    * Grants a ceiling in one transaction. Without `ceiling` it seeds: `start` is above every number
    * that was ever granted and not below `atLeast`, the numbers up to it that have no row become
    * voids. In one epoch a counter has one start, however many ask, unless the counter was `lost`.
-   * With `ceiling`, the one that was reached, it raises, unless another process already did. Blocks
+   * With `unlessSeeded` it keeps that start also where numbers above it were given since. With
+   * `ceiling`, the one that was reached, it raises, unless another process already did. Blocks
    * double, see CEILING_BLOCK. "stale" where the epoch is not the current one or is pending;
    * "unknown" where neither a row nor `known` (its job was seen) says that the counter exists.
    */
@@ -224,13 +225,14 @@ export interface Ledger {
     known: boolean;
     atLeast?: number;
     lost?: boolean;
+    unlessSeeded?: boolean;
   }): Promise<{ start: number; ceiling: number } | "stale" | "unknown">;
   /** The voids within a range of numbers, lowest first and disjoint, at most `limit`. */
   listVoids(counter: Counter, range: NumberRange, limit: number): Promise<NumberRange[]>;
   /** How many numbers of each counter are void up to its value, in the order asked for. */
   countVoids(counters: { counter: Counter; count: number }[]): Promise<number[]>;
-  /** Some counters that were not seeded in the epoch of this moment, at most `limit`. */
-  listUnseeded(limit: number): Promise<Counter[]>;
+  /** Some counters that were not seeded in the epoch of this moment, as listGaps lists gaps. */
+  listUnseeded(limit: number, after?: Position): Promise<(Counter & { position: Position })[]>;
   /** Makes numbers void that have no row. */
   insertVoids(counter: Counter, range: NumberRange): Promise<void>;
 }

@@ -13,6 +13,9 @@ import { Reseeding } from "./reseed.ts";
 /** A tick is taken once: this long nobody else may take the same one. */
 const LEASE_MS = 10 * 60_000;
 
+/** How long a chore in work may take to end when the scheduler stops. */
+const CHORE_GRACE_MS = 3_000;
+
 /** How often a scheduler looks again for a missed tick that another one may be making up for. */
 const LOOK_AGAIN_MS = 15_000;
 
@@ -88,12 +91,13 @@ export class Scheduler implements Process {
     );
   }
 
-  /** No more ticks; a chore in work ends by itself, and may be cut anywhere without harm. */
+  /** No more ticks; a chore in work may be cut anywhere without harm, so it has little time. */
   async stop(): Promise<void> {
     this.stopping.abort();
     for (const job of this.jobs) job.cancel();
     this.jobs = [];
-    await Promise.all([...this.running.values(), ...this.catchingUp]);
+    const ended = Promise.all([...this.running.values(), ...this.catchingUp]);
+    await Promise.race([ended, sleep(CHORE_GRACE_MS, undefined, { ref: false })]);
   }
 
   private schedule(name: string, rule: string, run: () => Promise<number>): void {

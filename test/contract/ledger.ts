@@ -165,7 +165,9 @@ export function ledgerContract(name: string, open: () => Promise<Shared>, missin
 
       it("are still to come for counters that were not seeded in the epoch", async () => {
         const mine = async () =>
-          (await ledger.listUnseeded(1_000)).filter((one) => one.applicationToken === token);
+          (await ledger.listUnseeded(1_000))
+            .filter((one) => one.applicationToken === token)
+            .map(({ position: _, ...counter }) => counter);
         await nextEpoch();
         await seed(at.key);
         expect(await mine()).to.deep.equal([{ applicationToken: token }]);
@@ -173,7 +175,9 @@ export function ledgerContract(name: string, open: () => Promise<Shared>, missin
         expect(await mine()).to.deep.equal([]);
         await nextEpoch();
         expect(await mine()).to.deep.equal([{ applicationToken: token }, at.key]);
-        expect(await ledger.listUnseeded(1)).to.have.length(1);
+        const [first] = await ledger.listUnseeded(1);
+        const others = await ledger.listUnseeded(1_000, first!.position);
+        expect(others).to.have.length((await ledger.listUnseeded(1_000)).length - 1);
       });
 
       it("never share a start where a counter is lost, also when many seed at once", async () => {

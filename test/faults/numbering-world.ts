@@ -8,13 +8,14 @@ import type { ChatKey, Inspection, Stack } from "../../src/core/ports.ts";
 import { ParleyError } from "../../src/errors.ts";
 import { openStack } from "../../src/stacks/open.ts";
 import { parseJob } from "../../src/stacks/redis/job.ts";
-import { DIRTY, JOBS, LEDGER, WAITING } from "../../src/stacks/redis/keys.ts";
+import { JOBS, WAITING } from "../../src/stacks/redis/keys.ts";
 import { chatJob, newApplication } from "../contract/jobs.ts";
 import type { Wire } from "../contract/wire.ts";
 import { pick } from "../support/random.ts";
 import { type Place, testLog } from "../support/system.ts";
 import { findUnexplained } from "./explained.ts";
-import { type Copy, cutConnections, putBack, takeCopy } from "./redis-copies.ts";
+import { type Copy, cutConnections, evict, putBack, takeCopy } from "./redis-copies.ts";
+import { reseedAll, unlessParleyError } from "./reseeding.ts";
 import { Turns } from "./turns.ts";
 
 const CALLERS = 3;
@@ -157,6 +158,10 @@ export class World {
     const { numbering } = api;
     const lives = () => !this.over && api.numbering === numbering;
     for (let at = 0; at < CALLERS; at++) this.repeat(lives, () => this.call(api, lives));
+    this.repeat(lives, () =>
+      numbering.value(pick(this.random, this.chats)).catch(unlessParleyError),
+    );
+    this.repeat(lives, () => reseedAll(this.turns, api));
     this.repeat(lives, async () => {
       // A pause, since there is nothing to note but now and then.
       for (let at = 0; at < 10; at++) await this.turns.step(api.stack, async () => {});
@@ -247,7 +252,7 @@ export class World {
     const kind = pick(this.random, [...crash, "cut", "restart", ...losses[this.mode]]);
     this.count.faults++;
     if (kind === "api") return this.kill(pick(this.random, this.apis));
-    if (kind === "evict") return this.evict();
+    if (kind === "evict") return evict(this.admin, this.random, this.chats);
     if (kind !== "cut") this.run++;
     if (kind === "flush") await this.admin.flushdb();
     if (kind === "tail") await putBack(this.admin, this.copies[this.copies.length - 1]!);
@@ -263,14 +268,6 @@ export class World {
       this.apis.map((api) => api.stack.intake),
     );
     if (kind === "flush" || kind === "tail" || kind === "old") this.given.clear();
-  }
-
-  /** As a Redis that is short of memory and was told to evict: any key but the jobs may go. */
-  private async evict(): Promise<void> {
-    const chat = pick(this.random, this.chats);
-    const counter = `APP-${chat.applicationToken}-${chat.chatNumber}`;
-    const key = pick(this.random, [counter, LEDGER, DIRTY]);
-    await this.admin.del(key);
   }
 
   private kill(api: Api): void {
@@ -303,9 +300,4 @@ export class World {
       this.violations.push(...(await findUnexplained(stack, chat, given)));
     }
   }
-}
-
-/** A call that was refused is tried again; every other error is a fault. */
-function unlessParleyError(error: unknown): undefined {
-  if (!(error instanceof ParleyError)) throw error;
 }

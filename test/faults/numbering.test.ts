@@ -34,7 +34,7 @@ production("numbers, with the steps of all processes and faults in any order", (
       const property = fc.asyncProperty(fc.noShrink(fc.nat()), async (drawn) => {
         const world = await World.open(place, { mode, random: randomFrom(drawn), wire });
         try {
-          await world.live(600);
+          await world.live(900);
         } finally {
           await world.close();
         }

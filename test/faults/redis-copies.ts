@@ -1,6 +1,8 @@
 import type { Redis } from "ioredis";
-import type { Intake } from "../../src/core/ports.ts";
+import type { ChatKey, Intake } from "../../src/core/ports.ts";
+import { DIRTY, LEDGER } from "../../src/stacks/redis/keys.ts";
 import type { Wire } from "../contract/wire.ts";
+import { pick } from "../support/random.ts";
 
 /** Everything in a Redis database at one moment. */
 export type Copy = { key: string; dump: Buffer; ttlMs: number }[];
@@ -37,4 +39,10 @@ export async function cutConnections(wire: Wire, intakes: Intake[]): Promise<voi
       if (tries > 10_000) throw new Error("the connection outlives its cut");
     }
   }
+}
+
+/** As a Redis that is short of memory and was told to evict: any key but the jobs may go. */
+export async function evict(redis: Redis, random: () => number, chats: ChatKey[]): Promise<void> {
+  const { applicationToken, chatNumber } = pick(random, chats);
+  await redis.del(pick(random, [`APP-${applicationToken}-${chatNumber}`, LEDGER, DIRTY]));
 }

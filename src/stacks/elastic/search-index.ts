@@ -84,22 +84,27 @@ export class ElasticSearchIndex implements SearchIndex {
     return completeOf(await this.answerOf(send, signal)).count;
   }
 
-  /** Also from an index that is being made. */
+  /** Also from an index in the making, into which the rows may have been read before. */
   async remove(key: Counter & { throughNumber: number }): Promise<number> {
-    const phase = await this.watch.get();
-    const next = phase === "none" ? 0 : await this.removeFrom(this.aliases.filling, key);
-    return next + (await this.removeFrom(this.alias, key));
+    const underway = (await this.watch.get()) !== "none";
+    if (!underway) return this.removeFrom(this.alias, key);
+    const { filling } = this.aliases;
+    // Nobody searches it, so nothing else shows in time what was just written to it.
+    await answerOf(this.client.indices.refresh({ index: filling, ignore_unavailable: true }));
+    return (await this.removeFrom(filling, key)) + (await this.removeFrom(this.alias, key));
   }
 
   private async removeFrom(
-    index: string,
+    alias: string,
     key: Counter & { throughNumber: number },
   ): Promise<number> {
-    const { hits } = (await this.search(listRequest(index, key), undefined)).hits;
+    // A rebuild may have ended meanwhile; the index that is searched is made where it is missing.
+    const request = { ...listRequest(alias, key), ignore_unavailable: alias !== this.alias };
+    const { hits } = (await this.search(request, undefined)).hits;
     if (hits.length === 0) return 0;
     const answer = await this.answerOf(() =>
       this.client.bulk({
-        index,
+        index: alias,
         operations: hits.map((hit) => removeLineOf(hit._id!)),
         require_alias: true,
         // Without it the next page would be this one. Nobody asks for another after the last.

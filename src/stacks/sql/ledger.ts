@@ -2,6 +2,7 @@ import type { NumberRange } from "../../../gen/parley/v1/state.ts";
 import { DELETED_ALL } from "../../core/deletion.ts";
 import { CEILING_BLOCK } from "../../core/limits.ts";
 import type { Counter, Ledger } from "../../core/ports.ts";
+import type { Position } from "../../core/upkeep.ts";
 import { Database, type Session } from "./database.ts";
 import { WORDS } from "./dialects.ts";
 import { ChatRow, LedgerRow, MessageRow, WitnessRow } from "./entities.ts";
@@ -18,6 +19,7 @@ interface GrantRequest {
   known: boolean;
   atLeast?: number;
   lost?: boolean;
+  unlessSeeded?: boolean;
 }
 
 type Granted = { start: number; ceiling: number };
@@ -126,19 +128,27 @@ export class SqlLedger implements Ledger {
     });
   }
 
-  listUnseeded(limit: number): Promise<Counter[]> {
+  listUnseeded(
+    limit: number,
+    [application, chat]: Position = [0, -1],
+  ): Promise<(Counter & { position: Position })[]> {
     return this.database.read(async (em) => {
-      const rows = await this.database.rows<{ token: string; chat_number: number }>(
+      const rows = await this.database.rows<{ id: number; token: string; chat_number: number }>(
         em,
-        `SELECT a.token, c.chat_number
+        `SELECT a.id, a.token, c.chat_number
           FROM ceilings c JOIN applications a ON a.id = c.application_id
           WHERE c.epoch < (SELECT epoch FROM ledger WHERE id = 1) AND c.deleted_through < ?
-          AND a.delete_time IS NULL ORDER BY c.application_id, c.chat_number LIMIT ${limit}`,
-        [DELETED_ALL],
+          AND a.delete_time IS NULL
+          AND (c.application_id > ? OR (c.application_id = ? AND c.chat_number > ?))
+          ORDER BY c.application_id, c.chat_number LIMIT ${limit}`,
+        [DELETED_ALL, application, application, chat],
       );
-      return rows.map(({ token: applicationToken, chat_number: chatNumber }) =>
-        chatNumber === 0 ? { applicationToken } : { applicationToken, chatNumber },
-      );
+      return rows.map(({ id, token: applicationToken, chat_number: chatNumber }) => {
+        const position = [id, chatNumber] as const;
+        return chatNumber === 0
+          ? { applicationToken, position }
+          : { applicationToken, chatNumber, position };
+      });
     });
   }
 
@@ -189,9 +199,9 @@ export class SqlLedger implements Ledger {
     em: Session,
     key: CounterKey,
     held: Held,
-    { epoch, atLeast = 0, lost = false }: GrantRequest,
+    { epoch, atLeast = 0, lost = false, unlessSeeded = false }: GrantRequest,
   ): Promise<Granted> {
-    if (held.epoch === epoch && !lost && atLeast <= held.floor) {
+    if (held.epoch === epoch && !lost && (unlessSeeded || atLeast <= held.floor)) {
       return { start: held.floor, ceiling: held.ceiling };
     }
     const start = Math.max(held.ceiling, atLeast);

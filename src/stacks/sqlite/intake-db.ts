@@ -54,6 +54,8 @@ const SCHEMA = [
   -- taken away does not begin again at the start of that epoch.
   CREATE TABLE seeds (key TEXT PRIMARY KEY, epoch INTEGER NOT NULL) STRICT, WITHOUT ROWID;
   INSERT INTO seeds SELECT key, ceiling_epoch FROM counters WHERE ceiling_epoch IS NOT NULL;
+  -- Marks of removed counters. One that is closed must be known to be lost after a restart too.
+  CREATE TABLE marks (key TEXT PRIMARY KEY, mark TEXT NOT NULL) STRICT, WITHOUT ROWID;
 `,
 ];
 
@@ -69,8 +71,6 @@ interface Step {
  * its commit. A step that fails is undone alone.
  */
 export class IntakeDb {
-  /** Marks of removed counters: who could bring one back is in this process, and ends with it. */
-  readonly marks = new Map<string, string>();
   private readonly db: DatabaseSync;
   private readonly waiting: Step[] = [];
   private scheduled: NodeJS.Immediate | undefined;

@@ -72,7 +72,7 @@ export class SqliteIntake implements Intake {
         const gone = mark !== "" || (lost && this.sql.counter(key) === undefined);
         if (!gone && this.sql.wasSeeded(key, epoch)) return true;
         this.sql.seed({ key, epoch, start, ceiling });
-        this.db.marks.delete(key);
+        this.sql.dropMark(key);
       }
       return true;
     });
@@ -87,18 +87,18 @@ export class SqliteIntake implements Intake {
     return this.db.write(() => {
       if (expected !== undefined) {
         if (this.sql.counter(key)?.value !== expected.value) return false;
-        if (isRemoved(this.db.marks.get(key))) return true;
+        if (isRemoved(this.sql.mark(key))) return true;
       }
       this.sql.remove(key);
       const whole = expected === undefined && counter.chatNumber === undefined;
       if (whole) this.sql.removeChats(key);
-      this.db.marks.set(key, `${expected === undefined ? REMOVED : "closed:"}${randomUUID()}`);
+      this.sql.setMark(key, `${expected === undefined ? REMOVED : "closed:"}${randomUUID()}`);
       return true;
     });
   }
 
   async markOf(counter: Counter): Promise<string> {
-    return this.markAt(counter);
+    return this.db.read(() => this.markAt(counter));
   }
 
   async erase(counters: Counter[]): Promise<void> {
@@ -106,7 +106,7 @@ export class SqliteIntake implements Intake {
       for (const key of counters.map(counterKeyOf)) {
         this.sql.remove(key);
         this.sql.forgetSeed(key);
-        this.db.marks.delete(key);
+        this.sql.dropMark(key);
       }
     });
   }
@@ -199,10 +199,10 @@ export class SqliteIntake implements Intake {
 
   /** What was left where the counter was, or where its application was, which took it along. */
   private markAt(counter: Counter): string {
-    const own = this.db.marks.get(counterKeyOf(counter));
+    const own = this.sql.mark(counterKeyOf(counter));
     if (own !== undefined || counter.chatNumber === undefined) return own ?? "";
     const { applicationToken } = counter;
-    const above = this.db.marks.get(counterKeyOf({ applicationToken }));
+    const above = this.sql.mark(counterKeyOf({ applicationToken }));
     return isRemoved(above) ? above! : "";
   }
 

@@ -108,12 +108,10 @@ export class SqliteSearchIndex implements SearchIndex {
   }
 
   async remove(key: Counter & { throughNumber: number }): Promise<number> {
-    // What goes from the old tables now could be written to the new ones a moment later.
-    if (this.rebuilding.underway) {
-      throw new ParleyError("SEARCH_UNAVAILABLE", "the search index is being made anew");
-    }
     const removed = await outward(
-      this.database.transaction((em) => removeSome(this.database, em, key)),
+      this.database.transaction((em) =>
+        removeSome(this.database, em, key, this.rebuilding.next !== undefined),
+      ),
     );
     await breathe();
     return removed;
