@@ -142,6 +142,7 @@ export class Api implements Process {
     const handlers: Record<string, ReturnType<typeof unary>> = {};
     const parts = { ...this.parts, door: this.door };
     for (const [rpc, method] of Object.entries(service)) {
+      if (method.responseStream) continue;
       const input = registry.getService(name)!.method[rpc]!.input.typeName;
       const decode = decoderOf<unknown>(input, method.requestDeserialize);
       definition[rpc] = { ...method, requestDeserialize: (bytes: Encoded) => bytes };

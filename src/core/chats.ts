@@ -43,7 +43,7 @@ export async function createChat(
     persisted: async () => (await core.store.findChat(key)) !== undefined,
     searchable: async () => false,
   });
-  return { chat, replayed };
+  return { chat, replayed, existed: false };
 }
 
 export async function getChat(
@@ -140,6 +140,9 @@ function chatOf(job: Pick<Job, "applicationToken" | "number" | "createMs">): Cha
     applicationToken: job.applicationToken,
     number: job.number,
     messagesCount: 0,
+    deletedCount: 0,
+    externalId: "",
+    attributes: {},
     countTime: undefined,
     createTime: new Date(job.createMs),
     state: State.STATE_ACCEPTED,

@@ -43,7 +43,7 @@ export async function createMessage(
     searchable: async () => (await core.index.count(key, range)) === 1,
   });
   const createTime = new Date(createMs);
-  return { message: { ...key, number, body, author, createTime, state }, replayed };
+  return { message: { ...UNCHANGED, ...key, number, body, author, createTime, state }, replayed };
 }
 
 export async function getMessage(
@@ -105,9 +105,19 @@ export function bytesOfMessage(message: Message): number {
   return 150 + Buffer.byteLength(message.body) + Buffer.byteLength(message.author);
 }
 
+/** What a message has that nobody changed. */
+export const UNCHANGED = {
+  editTime: undefined,
+  deleteTime: undefined,
+  attributes: {},
+  originalTime: undefined,
+  version: 1,
+};
+
 function messageOfJob(job: Job, parked: boolean): Message {
   const { applicationToken, chatNumber, number, body, author, createMs } = job as MessageJob;
   return {
+    ...UNCHANGED,
     applicationToken,
     chatNumber,
     number,

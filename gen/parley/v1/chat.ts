@@ -46,11 +46,36 @@ export interface Chat {
     | undefined;
   /** Output only. */
   state: State;
+  /**
+   * How many of the messages were deleted by DeleteMessage: each left a tombstone, so they are still
+   * counted by `messages_count`. Unlike that it is live. Output only.
+   */
+  deletedCount: number;
+  /**
+   * The caller's own name for the chat: up to 255 characters without NUL, unique in its application;
+   * empty for none. It cannot be changed.
+   */
+  externalId: string;
+  /**
+   * What the caller wants to keep with the chat: at most 32 entries, keys of 1 to 64 characters
+   * without NUL, keys and values together at most 2 KiB (2,048 bytes) of UTF-8. They are returned
+   * everywhere and not searched.
+   */
+  attributes: { [key: string]: string };
+}
+
+export interface Chat_AttributesEntry {
+  key: string;
+  value: string;
 }
 
 export interface CreateChatRequest {
   applicationToken: string;
-  /** Has no field that a caller sets yet; may be left out. */
+  /**
+   * Only `external_id` and `attributes` are read; may be left out. With an `external_id` the call
+   * is get-or-create: where the application has a chat of that name, whoever created it and however
+   * long ago, that chat is the answer as it is, and nothing is created.
+   */
   chat:
     | Chat
     | undefined;
@@ -73,11 +98,16 @@ export interface CreateChatResponse {
     | undefined;
   /** True where an earlier call with the same request id had created it. */
   replayed: boolean;
+  /** True where the chat of this `external_id` was there before. */
+  existed: boolean;
 }
 
 export interface GetChatRequest {
   applicationToken: string;
+  /** Either this or `external_id`. */
   number: number;
+  /** Either this or `number`. */
+  externalId: string;
 }
 
 export interface GetChatResponse {
@@ -112,7 +142,17 @@ export interface DeleteChatResponse {
 }
 
 function createBaseChat(): Chat {
-  return { applicationToken: "", number: 0, messagesCount: 0, countTime: undefined, createTime: undefined, state: 0 };
+  return {
+    applicationToken: "",
+    number: 0,
+    messagesCount: 0,
+    countTime: undefined,
+    createTime: undefined,
+    state: 0,
+    deletedCount: 0,
+    externalId: "",
+    attributes: {},
+  };
 }
 
 export const Chat: MessageFns<Chat> = {
@@ -135,6 +175,15 @@ export const Chat: MessageFns<Chat> = {
     if (message.state !== 0) {
       writer.uint32(48).int32(message.state);
     }
+    if (message.deletedCount !== 0) {
+      writer.uint32(56).int64(message.deletedCount);
+    }
+    if (message.externalId !== "") {
+      writer.uint32(66).string(message.externalId);
+    }
+    globalThis.Object.entries(message.attributes).forEach(([key, value]: [string, string]) => {
+      Chat_AttributesEntry.encode({ key: key as any, value }, writer.uint32(74).fork()).join();
+    });
     return writer;
   },
 
@@ -199,6 +248,33 @@ export const Chat: MessageFns<Chat> = {
             message.state = reader.int32() as any;
             continue;
           }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.deletedCount = longToNumber(reader.int64());
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.externalId = reader.string();
+            continue;
+          }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            const entry9 = Chat_AttributesEntry.decode(reader, reader.uint32());
+            if (entry9.value !== undefined) {
+              message.attributes[entry9.key] = entry9.value;
+            }
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -235,6 +311,30 @@ export const Chat: MessageFns<Chat> = {
         ? fromJsonTimestamp(object.create_time)
         : undefined,
       state: isSet(object.state) ? stateFromJSON(object.state) : 0,
+      deletedCount: isSet(object.deletedCount)
+        ? globalThis.Number(object.deletedCount)
+        : isSet(object.deleted_count)
+        ? globalThis.Number(object.deleted_count)
+        : 0,
+      externalId: isSet(object.externalId)
+        ? globalThis.String(object.externalId)
+        : isSet(object.external_id)
+        ? globalThis.String(object.external_id)
+        : "",
+      attributes: isObject(object.attributes)
+        ? (globalThis.Object.entries(object.attributes) as [string, any][]).reduce(
+          (acc: { [key: string]: string }, [key, value]: [string, any]) => {
+            globalThis.Object.defineProperty(acc, key, {
+              value: globalThis.String(value),
+              enumerable: true,
+              configurable: true,
+              writable: true,
+            });
+            return acc;
+          },
+          {},
+        )
+        : {},
     };
   },
 
@@ -258,6 +358,21 @@ export const Chat: MessageFns<Chat> = {
     if (message.state !== 0) {
       obj.state = stateToJSON(message.state);
     }
+    if (message.deletedCount !== 0) {
+      obj.deletedCount = Math.round(message.deletedCount);
+    }
+    if (message.externalId !== "") {
+      obj.externalId = message.externalId;
+    }
+    if (message.attributes) {
+      const entries = globalThis.Object.entries(message.attributes) as [string, string][];
+      if (entries.length > 0) {
+        obj.attributes = {};
+        entries.forEach(([k, v]) => {
+          obj.attributes[k] = v;
+        });
+      }
+    }
     return obj;
   },
 
@@ -272,6 +387,102 @@ export const Chat: MessageFns<Chat> = {
     message.countTime = object.countTime ?? undefined;
     message.createTime = object.createTime ?? undefined;
     message.state = object.state ?? 0;
+    message.deletedCount = object.deletedCount ?? 0;
+    message.externalId = object.externalId ?? "";
+    message.attributes = (globalThis.Object.entries(object.attributes ?? {}) as [string, string][]).reduce(
+      (acc: { [key: string]: string }, [key, value]: [string, string]) => {
+        if (value !== undefined) {
+          acc[key] = globalThis.String(value);
+        }
+        return acc;
+      },
+      {},
+    );
+    return message;
+  },
+};
+
+function createBaseChat_AttributesEntry(): Chat_AttributesEntry {
+  return { key: "", value: "" };
+}
+
+export const Chat_AttributesEntry: MessageFns<Chat_AttributesEntry> = {
+  encode(message: Chat_AttributesEntry, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.key !== "") {
+      writer.uint32(10).string(message.key);
+    }
+    if (message.value !== "") {
+      writer.uint32(18).string(message.value);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Chat_AttributesEntry {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseChat_AttributesEntry();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.key = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.value = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): Chat_AttributesEntry {
+    return {
+      key: isSet(object.key) ? globalThis.String(object.key) : "",
+      value: isSet(object.value) ? globalThis.String(object.value) : "",
+    };
+  },
+
+  toJSON(message: Chat_AttributesEntry): unknown {
+    const obj: any = {};
+    if (message.key !== "") {
+      obj.key = message.key;
+    }
+    if (message.value !== "") {
+      obj.value = message.value;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<Chat_AttributesEntry>): Chat_AttributesEntry {
+    return Chat_AttributesEntry.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Chat_AttributesEntry>): Chat_AttributesEntry {
+    const message = createBaseChat_AttributesEntry();
+    message.key = object.key ?? "";
+    message.value = object.value ?? "";
     return message;
   },
 };
@@ -406,7 +617,7 @@ export const CreateChatRequest: MessageFns<CreateChatRequest> = {
 };
 
 function createBaseCreateChatResponse(): CreateChatResponse {
-  return { chat: undefined, replayed: false };
+  return { chat: undefined, replayed: false, existed: false };
 }
 
 export const CreateChatResponse: MessageFns<CreateChatResponse> = {
@@ -416,6 +627,9 @@ export const CreateChatResponse: MessageFns<CreateChatResponse> = {
     }
     if (message.replayed !== false) {
       writer.uint32(16).bool(message.replayed);
+    }
+    if (message.existed !== false) {
+      writer.uint32(24).bool(message.existed);
     }
     return writer;
   },
@@ -449,6 +663,14 @@ export const CreateChatResponse: MessageFns<CreateChatResponse> = {
             message.replayed = reader.bool();
             continue;
           }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.existed = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -465,6 +687,7 @@ export const CreateChatResponse: MessageFns<CreateChatResponse> = {
     return {
       chat: isSet(object.chat) ? Chat.fromJSON(object.chat) : undefined,
       replayed: isSet(object.replayed) ? globalThis.Boolean(object.replayed) : false,
+      existed: isSet(object.existed) ? globalThis.Boolean(object.existed) : false,
     };
   },
 
@@ -476,6 +699,9 @@ export const CreateChatResponse: MessageFns<CreateChatResponse> = {
     if (message.replayed !== false) {
       obj.replayed = message.replayed;
     }
+    if (message.existed !== false) {
+      obj.existed = message.existed;
+    }
     return obj;
   },
 
@@ -486,12 +712,13 @@ export const CreateChatResponse: MessageFns<CreateChatResponse> = {
     const message = createBaseCreateChatResponse();
     message.chat = (object.chat !== undefined && object.chat !== null) ? Chat.fromPartial(object.chat) : undefined;
     message.replayed = object.replayed ?? false;
+    message.existed = object.existed ?? false;
     return message;
   },
 };
 
 function createBaseGetChatRequest(): GetChatRequest {
-  return { applicationToken: "", number: 0 };
+  return { applicationToken: "", number: 0, externalId: "" };
 }
 
 export const GetChatRequest: MessageFns<GetChatRequest> = {
@@ -501,6 +728,9 @@ export const GetChatRequest: MessageFns<GetChatRequest> = {
     }
     if (message.number !== 0) {
       writer.uint32(16).int64(message.number);
+    }
+    if (message.externalId !== "") {
+      writer.uint32(26).string(message.externalId);
     }
     return writer;
   },
@@ -534,6 +764,14 @@ export const GetChatRequest: MessageFns<GetChatRequest> = {
             message.number = longToNumber(reader.int64());
             continue;
           }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.externalId = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -554,6 +792,11 @@ export const GetChatRequest: MessageFns<GetChatRequest> = {
         ? globalThis.String(object.application_token)
         : "",
       number: isSet(object.number) ? globalThis.Number(object.number) : 0,
+      externalId: isSet(object.externalId)
+        ? globalThis.String(object.externalId)
+        : isSet(object.external_id)
+        ? globalThis.String(object.external_id)
+        : "",
     };
   },
 
@@ -565,6 +808,9 @@ export const GetChatRequest: MessageFns<GetChatRequest> = {
     if (message.number !== 0) {
       obj.number = Math.round(message.number);
     }
+    if (message.externalId !== "") {
+      obj.externalId = message.externalId;
+    }
     return obj;
   },
 
@@ -575,6 +821,7 @@ export const GetChatRequest: MessageFns<GetChatRequest> = {
     const message = createBaseGetChatRequest();
     message.applicationToken = object.applicationToken ?? "";
     message.number = object.number ?? 0;
+    message.externalId = object.externalId ?? "";
     return message;
   },
 };
@@ -1227,6 +1474,10 @@ function longToNumber(int64: { toString(): string }): number {
     throw new globalThis.Error("Value is smaller than Number.MIN_SAFE_INTEGER");
   }
   return num;
+}
+
+function isObject(value: any): boolean {
+  return typeof value === "object" && value !== null;
 }
 
 function isSet(value: any): boolean {

@@ -111,6 +111,32 @@ export const ErrorReason = {
    * Example: DeleteChat of a chat that has a message.
    */
   ERROR_REASON_NOT_EMPTY: 17,
+  /**
+   * ERROR_REASON_MESSAGE_DELETED - FAILED_PRECONDITION. The message was deleted, so it cannot be changed.
+   * Example: UpdateMessage of a tombstone.
+   */
+  ERROR_REASON_MESSAGE_DELETED: 18,
+  /**
+   * ERROR_REASON_VERSION_MISMATCH - ABORTED. The message has another version than `if_version`; read it and try again.
+   * Example: two UpdateMessage calls with the same `if_version` and different bodies.
+   */
+  ERROR_REASON_VERSION_MISMATCH: 19,
+  /**
+   * ERROR_REASON_NOT_STORED - UNAVAILABLE, with RetryInfo. The message is accepted and not stored yet, so it cannot be changed.
+   * Example: UpdateMessage while no worker runs.
+   */
+  ERROR_REASON_NOT_STORED: 20,
+  /**
+   * ERROR_REASON_WATCHER_SLOW - RESOURCE_EXHAUSTED, with RetryInfo. The caller takes the events of its stream too slowly; it may
+   * call again from the last number that it saw.
+   * Example: WatchMessages by a caller that stopped reading.
+   */
+  ERROR_REASON_WATCHER_SLOW: 21,
+  /**
+   * ERROR_REASON_SHUTTING_DOWN - UNAVAILABLE, with RetryInfo. The server stops; call again, it or another one goes on.
+   * Example: WatchMessages while the server is told to stop.
+   */
+  ERROR_REASON_SHUTTING_DOWN: 22,
   UNRECOGNIZED: -1,
 } as const;
 
@@ -135,6 +161,11 @@ export namespace ErrorReason {
   export type ERROR_REASON_DEADLINE_EXCEEDED = typeof ErrorReason.ERROR_REASON_DEADLINE_EXCEEDED;
   export type ERROR_REASON_INTERNAL = typeof ErrorReason.ERROR_REASON_INTERNAL;
   export type ERROR_REASON_NOT_EMPTY = typeof ErrorReason.ERROR_REASON_NOT_EMPTY;
+  export type ERROR_REASON_MESSAGE_DELETED = typeof ErrorReason.ERROR_REASON_MESSAGE_DELETED;
+  export type ERROR_REASON_VERSION_MISMATCH = typeof ErrorReason.ERROR_REASON_VERSION_MISMATCH;
+  export type ERROR_REASON_NOT_STORED = typeof ErrorReason.ERROR_REASON_NOT_STORED;
+  export type ERROR_REASON_WATCHER_SLOW = typeof ErrorReason.ERROR_REASON_WATCHER_SLOW;
+  export type ERROR_REASON_SHUTTING_DOWN = typeof ErrorReason.ERROR_REASON_SHUTTING_DOWN;
   export type UNRECOGNIZED = typeof ErrorReason.UNRECOGNIZED;
 }
 
@@ -194,6 +225,21 @@ export function errorReasonFromJSON(object: any): ErrorReason {
     case 17:
     case "ERROR_REASON_NOT_EMPTY":
       return ErrorReason.ERROR_REASON_NOT_EMPTY;
+    case 18:
+    case "ERROR_REASON_MESSAGE_DELETED":
+      return ErrorReason.ERROR_REASON_MESSAGE_DELETED;
+    case 19:
+    case "ERROR_REASON_VERSION_MISMATCH":
+      return ErrorReason.ERROR_REASON_VERSION_MISMATCH;
+    case 20:
+    case "ERROR_REASON_NOT_STORED":
+      return ErrorReason.ERROR_REASON_NOT_STORED;
+    case 21:
+    case "ERROR_REASON_WATCHER_SLOW":
+      return ErrorReason.ERROR_REASON_WATCHER_SLOW;
+    case 22:
+    case "ERROR_REASON_SHUTTING_DOWN":
+      return ErrorReason.ERROR_REASON_SHUTTING_DOWN;
     case -1:
     case "UNRECOGNIZED":
     default:
@@ -239,6 +285,16 @@ export function errorReasonToJSON(object: ErrorReason): string {
       return "ERROR_REASON_INTERNAL";
     case ErrorReason.ERROR_REASON_NOT_EMPTY:
       return "ERROR_REASON_NOT_EMPTY";
+    case ErrorReason.ERROR_REASON_MESSAGE_DELETED:
+      return "ERROR_REASON_MESSAGE_DELETED";
+    case ErrorReason.ERROR_REASON_VERSION_MISMATCH:
+      return "ERROR_REASON_VERSION_MISMATCH";
+    case ErrorReason.ERROR_REASON_NOT_STORED:
+      return "ERROR_REASON_NOT_STORED";
+    case ErrorReason.ERROR_REASON_WATCHER_SLOW:
+      return "ERROR_REASON_WATCHER_SLOW";
+    case ErrorReason.ERROR_REASON_SHUTTING_DOWN:
+      return "ERROR_REASON_SHUTTING_DOWN";
     case ErrorReason.UNRECOGNIZED:
     default:
       return "UNRECOGNIZED";

@@ -11,13 +11,16 @@ import {
   type ChannelCredentials,
   Client,
   type ClientOptions,
+  type ClientReadableStream,
   type ClientUnaryCall,
+  type handleServerStreamingCall,
   type handleUnaryCall,
   makeGenericClientConstructor,
   type Metadata,
   type ServiceError,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
+import { FieldMask } from "../../google/protobuf/field_mask.ts";
 import { Timestamp } from "../../google/protobuf/timestamp.ts";
 import { NumberRange, State, stateFromJSON, stateToJSON } from "./state.ts";
 
@@ -43,12 +46,40 @@ export interface Message {
     | undefined;
   /** Output only. */
   state: State;
+  /** When the body or the attributes were last changed; not there before. Output only. */
+  editTime:
+    | Date
+    | undefined;
+  /** When it was deleted: then it has neither body nor attributes. Output only. */
+  deleteTime:
+    | Date
+    | undefined;
+  /**
+   * What the caller wants to keep with the message: at most 32 entries, keys of 1 to 64 characters
+   * without NUL, keys and values together at most 2 KiB (2,048 bytes) of UTF-8. They are returned
+   * everywhere and not searched.
+   */
+  attributes: { [key: string]: string };
+  /**
+   * When it was written where it comes from, as the caller says; for messages that are imported. It
+   * has milliseconds and does not order anything.
+   */
+  originalTime:
+    | Date
+    | undefined;
+  /** 1, and one more after each change; for `if_version`. Output only. */
+  version: number;
+}
+
+export interface Message_AttributesEntry {
+  key: string;
+  value: string;
 }
 
 export interface CreateMessageRequest {
   applicationToken: string;
   chatNumber: number;
-  /** Only `body` and `author` are read. */
+  /** Only `body`, `author`, `attributes` and `original_time` are read. */
   message:
     | Message
     | undefined;
@@ -145,8 +176,130 @@ export interface SearchMessagesResponse_Segment {
   match: boolean;
 }
 
+export interface BatchCreateMessagesRequest {
+  applicationToken: string;
+  chatNumber: number;
+  /**
+   * 1 to 1,000 messages, the whole request within 4 MiB. Only `body`, `author`, `attributes` and
+   * `original_time` are read.
+   */
+  messages: Message[];
+  /** As in CreateMessage, for all of them together. */
+  requestId: string;
+  /** As in CreateMessage: answer only when all of them have reached this state. */
+  waitFor: State;
+}
+
+export interface BatchCreateMessagesResponse {
+  /** The numbers of the messages, in the order of the request. What the caller sent is not sent back. */
+  numbers:
+    | NumberRange
+    | undefined;
+  /** When they were accepted. */
+  createTime:
+    | Date
+    | undefined;
+  /** The state that all of them have reached. */
+  state: State;
+  /** True where an earlier call with the same request id had created them. */
+  replayed: boolean;
+}
+
+export interface UpdateMessageRequest {
+  applicationToken: string;
+  chatNumber: number;
+  number: number;
+  /** The new `body` or `attributes`; the attributes are replaced as a whole. */
+  message:
+    | Message
+    | undefined;
+  /** `body`, `attributes`, or `*` for both; empty means `body`. Other fields are refused. */
+  updateMask:
+    | string[]
+    | undefined;
+  /** The version that the message must have; 0 for any. */
+  ifVersion: number;
+}
+
+export interface UpdateMessageResponse {
+  message: Message | undefined;
+}
+
+export interface DeleteMessageRequest {
+  applicationToken: string;
+  chatNumber: number;
+  number: number;
+  /** The version that the message must have; 0 for any. */
+  ifVersion: number;
+}
+
+export interface DeleteMessageResponse {
+  /** The tombstone. */
+  message: Message | undefined;
+}
+
+export interface WatchMessagesRequest {
+  applicationToken: string;
+  chatNumber: number;
+  /** Only messages with a higher number; 0 means from the first. */
+  afterNumber: number;
+  /**
+   * `change_number` of the last response of an earlier stream: the edits and deletions since then,
+   * of messages up to `after_number`, are sent too. 0 means only those made from now on.
+   */
+  afterChange: number;
+}
+
+export interface WatchMessagesResponse {
+  event:
+    | //
+    /** The next message, persisted. */
+    { $case: "message"; value: Message }
+    | //
+    /** The next numbers, which were skipped, dropped or deleted with what they were in. */
+    { $case: "void"; value: NumberRange }
+    | { $case: "caughtUp"; value: WatchMessagesResponse_CaughtUp }
+    | { $case: "heartbeat"; value: WatchMessagesResponse_Heartbeat }
+    | //
+    /**
+     * A message that was sent before, as it is after an edit or a deletion; or one that was `pending`
+     * and is persisted now.
+     */
+    { $case: "changed"; value: Message }
+    | //
+    /**
+     * The next numbers, which wait to be stored for more than 10 s, or whose job failed. The stream
+     * goes on above them; each is sent as `changed` or `void` later, within the same stream.
+     */
+    { $case: "pending"; value: NumberRange }
+    | undefined;
+  /** How many changes of the chat this stream has sent or passed; for `after_change`. */
+  changeNumber: number;
+}
+
+/** All that was there when the call began was sent. */
+export interface WatchMessagesResponse_CaughtUp {
+}
+
+/** The stream lives; sent where nothing else was for 15 s. */
+export interface WatchMessagesResponse_Heartbeat {
+}
+
 function createBaseMessage(): Message {
-  return { applicationToken: "", chatNumber: 0, number: 0, body: "", author: "", createTime: undefined, state: 0 };
+  return {
+    applicationToken: "",
+    chatNumber: 0,
+    number: 0,
+    body: "",
+    author: "",
+    createTime: undefined,
+    state: 0,
+    editTime: undefined,
+    deleteTime: undefined,
+    attributes: {},
+    originalTime: undefined,
+    version: 0,
+  };
 }
 
 export const Message: MessageFns<Message> = {
@@ -171,6 +324,21 @@ export const Message: MessageFns<Message> = {
     }
     if (message.state !== 0) {
       writer.uint32(56).int32(message.state);
+    }
+    if (message.editTime !== undefined) {
+      Timestamp.encode(toTimestamp(message.editTime), writer.uint32(66).fork()).join();
+    }
+    if (message.deleteTime !== undefined) {
+      Timestamp.encode(toTimestamp(message.deleteTime), writer.uint32(74).fork()).join();
+    }
+    globalThis.Object.entries(message.attributes).forEach(([key, value]: [string, string]) => {
+      Message_AttributesEntry.encode({ key: key as any, value }, writer.uint32(82).fork()).join();
+    });
+    if (message.originalTime !== undefined) {
+      Timestamp.encode(toTimestamp(message.originalTime), writer.uint32(90).fork()).join();
+    }
+    if (message.version !== 0) {
+      writer.uint32(96).int64(message.version);
     }
     return writer;
   },
@@ -244,6 +412,49 @@ export const Message: MessageFns<Message> = {
             message.state = reader.int32() as any;
             continue;
           }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.editTime = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.deleteTime = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            const entry10 = Message_AttributesEntry.decode(reader, reader.uint32());
+            if (entry10.value !== undefined) {
+              message.attributes[entry10.key] = entry10.value;
+            }
+            continue;
+          }
+          case 11: {
+            if (tag !== 90) {
+              break;
+            }
+
+            message.originalTime = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 12: {
+            if (tag !== 96) {
+              break;
+            }
+
+            message.version = longToNumber(reader.int64());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -277,6 +488,36 @@ export const Message: MessageFns<Message> = {
         ? fromJsonTimestamp(object.create_time)
         : undefined,
       state: isSet(object.state) ? stateFromJSON(object.state) : 0,
+      editTime: isSet(object.editTime)
+        ? fromJsonTimestamp(object.editTime)
+        : isSet(object.edit_time)
+        ? fromJsonTimestamp(object.edit_time)
+        : undefined,
+      deleteTime: isSet(object.deleteTime)
+        ? fromJsonTimestamp(object.deleteTime)
+        : isSet(object.delete_time)
+        ? fromJsonTimestamp(object.delete_time)
+        : undefined,
+      attributes: isObject(object.attributes)
+        ? (globalThis.Object.entries(object.attributes) as [string, any][]).reduce(
+          (acc: { [key: string]: string }, [key, value]: [string, any]) => {
+            globalThis.Object.defineProperty(acc, key, {
+              value: globalThis.String(value),
+              enumerable: true,
+              configurable: true,
+              writable: true,
+            });
+            return acc;
+          },
+          {},
+        )
+        : {},
+      originalTime: isSet(object.originalTime)
+        ? fromJsonTimestamp(object.originalTime)
+        : isSet(object.original_time)
+        ? fromJsonTimestamp(object.original_time)
+        : undefined,
+      version: isSet(object.version) ? globalThis.Number(object.version) : 0,
     };
   },
 
@@ -303,6 +544,27 @@ export const Message: MessageFns<Message> = {
     if (message.state !== 0) {
       obj.state = stateToJSON(message.state);
     }
+    if (message.editTime !== undefined) {
+      obj.editTime = message.editTime.toISOString();
+    }
+    if (message.deleteTime !== undefined) {
+      obj.deleteTime = message.deleteTime.toISOString();
+    }
+    if (message.attributes) {
+      const entries = globalThis.Object.entries(message.attributes) as [string, string][];
+      if (entries.length > 0) {
+        obj.attributes = {};
+        entries.forEach(([k, v]) => {
+          obj.attributes[k] = v;
+        });
+      }
+    }
+    if (message.originalTime !== undefined) {
+      obj.originalTime = message.originalTime.toISOString();
+    }
+    if (message.version !== 0) {
+      obj.version = Math.round(message.version);
+    }
     return obj;
   },
 
@@ -318,6 +580,104 @@ export const Message: MessageFns<Message> = {
     message.author = object.author ?? "";
     message.createTime = object.createTime ?? undefined;
     message.state = object.state ?? 0;
+    message.editTime = object.editTime ?? undefined;
+    message.deleteTime = object.deleteTime ?? undefined;
+    message.attributes = (globalThis.Object.entries(object.attributes ?? {}) as [string, string][]).reduce(
+      (acc: { [key: string]: string }, [key, value]: [string, string]) => {
+        if (value !== undefined) {
+          acc[key] = globalThis.String(value);
+        }
+        return acc;
+      },
+      {},
+    );
+    message.originalTime = object.originalTime ?? undefined;
+    message.version = object.version ?? 0;
+    return message;
+  },
+};
+
+function createBaseMessage_AttributesEntry(): Message_AttributesEntry {
+  return { key: "", value: "" };
+}
+
+export const Message_AttributesEntry: MessageFns<Message_AttributesEntry> = {
+  encode(message: Message_AttributesEntry, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.key !== "") {
+      writer.uint32(10).string(message.key);
+    }
+    if (message.value !== "") {
+      writer.uint32(18).string(message.value);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Message_AttributesEntry {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseMessage_AttributesEntry();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.key = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.value = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): Message_AttributesEntry {
+    return {
+      key: isSet(object.key) ? globalThis.String(object.key) : "",
+      value: isSet(object.value) ? globalThis.String(object.value) : "",
+    };
+  },
+
+  toJSON(message: Message_AttributesEntry): unknown {
+    const obj: any = {};
+    if (message.key !== "") {
+      obj.key = message.key;
+    }
+    if (message.value !== "") {
+      obj.value = message.value;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<Message_AttributesEntry>): Message_AttributesEntry {
+    return Message_AttributesEntry.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Message_AttributesEntry>): Message_AttributesEntry {
+    const message = createBaseMessage_AttributesEntry();
+    message.key = object.key ?? "";
+    message.value = object.value ?? "";
     return message;
   },
 };
@@ -1478,6 +1838,1165 @@ export const SearchMessagesResponse_Segment: MessageFns<SearchMessagesResponse_S
   },
 };
 
+function createBaseBatchCreateMessagesRequest(): BatchCreateMessagesRequest {
+  return { applicationToken: "", chatNumber: 0, messages: [], requestId: "", waitFor: 0 };
+}
+
+export const BatchCreateMessagesRequest: MessageFns<BatchCreateMessagesRequest> = {
+  encode(message: BatchCreateMessagesRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.applicationToken !== "") {
+      writer.uint32(10).string(message.applicationToken);
+    }
+    if (message.chatNumber !== 0) {
+      writer.uint32(16).int64(message.chatNumber);
+    }
+    for (const v of message.messages) {
+      Message.encode(v!, writer.uint32(26).fork()).join();
+    }
+    if (message.requestId !== "") {
+      writer.uint32(34).string(message.requestId);
+    }
+    if (message.waitFor !== 0) {
+      writer.uint32(40).int32(message.waitFor);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): BatchCreateMessagesRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseBatchCreateMessagesRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.applicationToken = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.chatNumber = longToNumber(reader.int64());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.messages.push(Message.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.requestId = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.waitFor = reader.int32() as any;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): BatchCreateMessagesRequest {
+    return {
+      applicationToken: isSet(object.applicationToken)
+        ? globalThis.String(object.applicationToken)
+        : isSet(object.application_token)
+        ? globalThis.String(object.application_token)
+        : "",
+      chatNumber: isSet(object.chatNumber)
+        ? globalThis.Number(object.chatNumber)
+        : isSet(object.chat_number)
+        ? globalThis.Number(object.chat_number)
+        : 0,
+      messages: globalThis.Array.isArray(object?.messages) ? object.messages.map((e: any) => Message.fromJSON(e)) : [],
+      requestId: isSet(object.requestId)
+        ? globalThis.String(object.requestId)
+        : isSet(object.request_id)
+        ? globalThis.String(object.request_id)
+        : "",
+      waitFor: isSet(object.waitFor)
+        ? stateFromJSON(object.waitFor)
+        : isSet(object.wait_for)
+        ? stateFromJSON(object.wait_for)
+        : 0,
+    };
+  },
+
+  toJSON(message: BatchCreateMessagesRequest): unknown {
+    const obj: any = {};
+    if (message.applicationToken !== "") {
+      obj.applicationToken = message.applicationToken;
+    }
+    if (message.chatNumber !== 0) {
+      obj.chatNumber = Math.round(message.chatNumber);
+    }
+    if (message.messages?.length) {
+      obj.messages = message.messages.map((e) => Message.toJSON(e));
+    }
+    if (message.requestId !== "") {
+      obj.requestId = message.requestId;
+    }
+    if (message.waitFor !== 0) {
+      obj.waitFor = stateToJSON(message.waitFor);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<BatchCreateMessagesRequest>): BatchCreateMessagesRequest {
+    return BatchCreateMessagesRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<BatchCreateMessagesRequest>): BatchCreateMessagesRequest {
+    const message = createBaseBatchCreateMessagesRequest();
+    message.applicationToken = object.applicationToken ?? "";
+    message.chatNumber = object.chatNumber ?? 0;
+    message.messages = object.messages?.map((e) => Message.fromPartial(e)) || [];
+    message.requestId = object.requestId ?? "";
+    message.waitFor = object.waitFor ?? 0;
+    return message;
+  },
+};
+
+function createBaseBatchCreateMessagesResponse(): BatchCreateMessagesResponse {
+  return { numbers: undefined, createTime: undefined, state: 0, replayed: false };
+}
+
+export const BatchCreateMessagesResponse: MessageFns<BatchCreateMessagesResponse> = {
+  encode(message: BatchCreateMessagesResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.numbers !== undefined) {
+      NumberRange.encode(message.numbers, writer.uint32(10).fork()).join();
+    }
+    if (message.createTime !== undefined) {
+      Timestamp.encode(toTimestamp(message.createTime), writer.uint32(18).fork()).join();
+    }
+    if (message.state !== 0) {
+      writer.uint32(24).int32(message.state);
+    }
+    if (message.replayed !== false) {
+      writer.uint32(32).bool(message.replayed);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): BatchCreateMessagesResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseBatchCreateMessagesResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.numbers = NumberRange.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.createTime = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.state = reader.int32() as any;
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.replayed = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): BatchCreateMessagesResponse {
+    return {
+      numbers: isSet(object.numbers) ? NumberRange.fromJSON(object.numbers) : undefined,
+      createTime: isSet(object.createTime)
+        ? fromJsonTimestamp(object.createTime)
+        : isSet(object.create_time)
+        ? fromJsonTimestamp(object.create_time)
+        : undefined,
+      state: isSet(object.state) ? stateFromJSON(object.state) : 0,
+      replayed: isSet(object.replayed) ? globalThis.Boolean(object.replayed) : false,
+    };
+  },
+
+  toJSON(message: BatchCreateMessagesResponse): unknown {
+    const obj: any = {};
+    if (message.numbers !== undefined) {
+      obj.numbers = NumberRange.toJSON(message.numbers);
+    }
+    if (message.createTime !== undefined) {
+      obj.createTime = message.createTime.toISOString();
+    }
+    if (message.state !== 0) {
+      obj.state = stateToJSON(message.state);
+    }
+    if (message.replayed !== false) {
+      obj.replayed = message.replayed;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<BatchCreateMessagesResponse>): BatchCreateMessagesResponse {
+    return BatchCreateMessagesResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<BatchCreateMessagesResponse>): BatchCreateMessagesResponse {
+    const message = createBaseBatchCreateMessagesResponse();
+    message.numbers = (object.numbers !== undefined && object.numbers !== null)
+      ? NumberRange.fromPartial(object.numbers)
+      : undefined;
+    message.createTime = object.createTime ?? undefined;
+    message.state = object.state ?? 0;
+    message.replayed = object.replayed ?? false;
+    return message;
+  },
+};
+
+function createBaseUpdateMessageRequest(): UpdateMessageRequest {
+  return { applicationToken: "", chatNumber: 0, number: 0, message: undefined, updateMask: undefined, ifVersion: 0 };
+}
+
+export const UpdateMessageRequest: MessageFns<UpdateMessageRequest> = {
+  encode(message: UpdateMessageRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.applicationToken !== "") {
+      writer.uint32(10).string(message.applicationToken);
+    }
+    if (message.chatNumber !== 0) {
+      writer.uint32(16).int64(message.chatNumber);
+    }
+    if (message.number !== 0) {
+      writer.uint32(24).int64(message.number);
+    }
+    if (message.message !== undefined) {
+      Message.encode(message.message, writer.uint32(34).fork()).join();
+    }
+    if (message.updateMask !== undefined) {
+      FieldMask.encode(FieldMask.wrap(message.updateMask), writer.uint32(42).fork()).join();
+    }
+    if (message.ifVersion !== 0) {
+      writer.uint32(48).int64(message.ifVersion);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): UpdateMessageRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseUpdateMessageRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.applicationToken = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.chatNumber = longToNumber(reader.int64());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.number = longToNumber(reader.int64());
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.message = Message.decode(reader, reader.uint32());
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.updateMask = FieldMask.unwrap(FieldMask.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.ifVersion = longToNumber(reader.int64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): UpdateMessageRequest {
+    return {
+      applicationToken: isSet(object.applicationToken)
+        ? globalThis.String(object.applicationToken)
+        : isSet(object.application_token)
+        ? globalThis.String(object.application_token)
+        : "",
+      chatNumber: isSet(object.chatNumber)
+        ? globalThis.Number(object.chatNumber)
+        : isSet(object.chat_number)
+        ? globalThis.Number(object.chat_number)
+        : 0,
+      number: isSet(object.number) ? globalThis.Number(object.number) : 0,
+      message: isSet(object.message) ? Message.fromJSON(object.message) : undefined,
+      updateMask: isSet(object.updateMask)
+        ? FieldMask.unwrap(FieldMask.fromJSON(object.updateMask))
+        : isSet(object.update_mask)
+        ? FieldMask.unwrap(FieldMask.fromJSON(object.update_mask))
+        : undefined,
+      ifVersion: isSet(object.ifVersion)
+        ? globalThis.Number(object.ifVersion)
+        : isSet(object.if_version)
+        ? globalThis.Number(object.if_version)
+        : 0,
+    };
+  },
+
+  toJSON(message: UpdateMessageRequest): unknown {
+    const obj: any = {};
+    if (message.applicationToken !== "") {
+      obj.applicationToken = message.applicationToken;
+    }
+    if (message.chatNumber !== 0) {
+      obj.chatNumber = Math.round(message.chatNumber);
+    }
+    if (message.number !== 0) {
+      obj.number = Math.round(message.number);
+    }
+    if (message.message !== undefined) {
+      obj.message = Message.toJSON(message.message);
+    }
+    if (message.updateMask !== undefined) {
+      obj.updateMask = FieldMask.toJSON(FieldMask.wrap(message.updateMask));
+    }
+    if (message.ifVersion !== 0) {
+      obj.ifVersion = Math.round(message.ifVersion);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<UpdateMessageRequest>): UpdateMessageRequest {
+    return UpdateMessageRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<UpdateMessageRequest>): UpdateMessageRequest {
+    const message = createBaseUpdateMessageRequest();
+    message.applicationToken = object.applicationToken ?? "";
+    message.chatNumber = object.chatNumber ?? 0;
+    message.number = object.number ?? 0;
+    message.message = (object.message !== undefined && object.message !== null)
+      ? Message.fromPartial(object.message)
+      : undefined;
+    message.updateMask = object.updateMask ?? undefined;
+    message.ifVersion = object.ifVersion ?? 0;
+    return message;
+  },
+};
+
+function createBaseUpdateMessageResponse(): UpdateMessageResponse {
+  return { message: undefined };
+}
+
+export const UpdateMessageResponse: MessageFns<UpdateMessageResponse> = {
+  encode(message: UpdateMessageResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.message !== undefined) {
+      Message.encode(message.message, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): UpdateMessageResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseUpdateMessageResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.message = Message.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): UpdateMessageResponse {
+    return { message: isSet(object.message) ? Message.fromJSON(object.message) : undefined };
+  },
+
+  toJSON(message: UpdateMessageResponse): unknown {
+    const obj: any = {};
+    if (message.message !== undefined) {
+      obj.message = Message.toJSON(message.message);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<UpdateMessageResponse>): UpdateMessageResponse {
+    return UpdateMessageResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<UpdateMessageResponse>): UpdateMessageResponse {
+    const message = createBaseUpdateMessageResponse();
+    message.message = (object.message !== undefined && object.message !== null)
+      ? Message.fromPartial(object.message)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseDeleteMessageRequest(): DeleteMessageRequest {
+  return { applicationToken: "", chatNumber: 0, number: 0, ifVersion: 0 };
+}
+
+export const DeleteMessageRequest: MessageFns<DeleteMessageRequest> = {
+  encode(message: DeleteMessageRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.applicationToken !== "") {
+      writer.uint32(10).string(message.applicationToken);
+    }
+    if (message.chatNumber !== 0) {
+      writer.uint32(16).int64(message.chatNumber);
+    }
+    if (message.number !== 0) {
+      writer.uint32(24).int64(message.number);
+    }
+    if (message.ifVersion !== 0) {
+      writer.uint32(32).int64(message.ifVersion);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DeleteMessageRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDeleteMessageRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.applicationToken = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.chatNumber = longToNumber(reader.int64());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.number = longToNumber(reader.int64());
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.ifVersion = longToNumber(reader.int64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): DeleteMessageRequest {
+    return {
+      applicationToken: isSet(object.applicationToken)
+        ? globalThis.String(object.applicationToken)
+        : isSet(object.application_token)
+        ? globalThis.String(object.application_token)
+        : "",
+      chatNumber: isSet(object.chatNumber)
+        ? globalThis.Number(object.chatNumber)
+        : isSet(object.chat_number)
+        ? globalThis.Number(object.chat_number)
+        : 0,
+      number: isSet(object.number) ? globalThis.Number(object.number) : 0,
+      ifVersion: isSet(object.ifVersion)
+        ? globalThis.Number(object.ifVersion)
+        : isSet(object.if_version)
+        ? globalThis.Number(object.if_version)
+        : 0,
+    };
+  },
+
+  toJSON(message: DeleteMessageRequest): unknown {
+    const obj: any = {};
+    if (message.applicationToken !== "") {
+      obj.applicationToken = message.applicationToken;
+    }
+    if (message.chatNumber !== 0) {
+      obj.chatNumber = Math.round(message.chatNumber);
+    }
+    if (message.number !== 0) {
+      obj.number = Math.round(message.number);
+    }
+    if (message.ifVersion !== 0) {
+      obj.ifVersion = Math.round(message.ifVersion);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<DeleteMessageRequest>): DeleteMessageRequest {
+    return DeleteMessageRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<DeleteMessageRequest>): DeleteMessageRequest {
+    const message = createBaseDeleteMessageRequest();
+    message.applicationToken = object.applicationToken ?? "";
+    message.chatNumber = object.chatNumber ?? 0;
+    message.number = object.number ?? 0;
+    message.ifVersion = object.ifVersion ?? 0;
+    return message;
+  },
+};
+
+function createBaseDeleteMessageResponse(): DeleteMessageResponse {
+  return { message: undefined };
+}
+
+export const DeleteMessageResponse: MessageFns<DeleteMessageResponse> = {
+  encode(message: DeleteMessageResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.message !== undefined) {
+      Message.encode(message.message, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DeleteMessageResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDeleteMessageResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.message = Message.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): DeleteMessageResponse {
+    return { message: isSet(object.message) ? Message.fromJSON(object.message) : undefined };
+  },
+
+  toJSON(message: DeleteMessageResponse): unknown {
+    const obj: any = {};
+    if (message.message !== undefined) {
+      obj.message = Message.toJSON(message.message);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<DeleteMessageResponse>): DeleteMessageResponse {
+    return DeleteMessageResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<DeleteMessageResponse>): DeleteMessageResponse {
+    const message = createBaseDeleteMessageResponse();
+    message.message = (object.message !== undefined && object.message !== null)
+      ? Message.fromPartial(object.message)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseWatchMessagesRequest(): WatchMessagesRequest {
+  return { applicationToken: "", chatNumber: 0, afterNumber: 0, afterChange: 0 };
+}
+
+export const WatchMessagesRequest: MessageFns<WatchMessagesRequest> = {
+  encode(message: WatchMessagesRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.applicationToken !== "") {
+      writer.uint32(10).string(message.applicationToken);
+    }
+    if (message.chatNumber !== 0) {
+      writer.uint32(16).int64(message.chatNumber);
+    }
+    if (message.afterNumber !== 0) {
+      writer.uint32(24).int64(message.afterNumber);
+    }
+    if (message.afterChange !== 0) {
+      writer.uint32(32).int64(message.afterChange);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): WatchMessagesRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseWatchMessagesRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.applicationToken = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.chatNumber = longToNumber(reader.int64());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.afterNumber = longToNumber(reader.int64());
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.afterChange = longToNumber(reader.int64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): WatchMessagesRequest {
+    return {
+      applicationToken: isSet(object.applicationToken)
+        ? globalThis.String(object.applicationToken)
+        : isSet(object.application_token)
+        ? globalThis.String(object.application_token)
+        : "",
+      chatNumber: isSet(object.chatNumber)
+        ? globalThis.Number(object.chatNumber)
+        : isSet(object.chat_number)
+        ? globalThis.Number(object.chat_number)
+        : 0,
+      afterNumber: isSet(object.afterNumber)
+        ? globalThis.Number(object.afterNumber)
+        : isSet(object.after_number)
+        ? globalThis.Number(object.after_number)
+        : 0,
+      afterChange: isSet(object.afterChange)
+        ? globalThis.Number(object.afterChange)
+        : isSet(object.after_change)
+        ? globalThis.Number(object.after_change)
+        : 0,
+    };
+  },
+
+  toJSON(message: WatchMessagesRequest): unknown {
+    const obj: any = {};
+    if (message.applicationToken !== "") {
+      obj.applicationToken = message.applicationToken;
+    }
+    if (message.chatNumber !== 0) {
+      obj.chatNumber = Math.round(message.chatNumber);
+    }
+    if (message.afterNumber !== 0) {
+      obj.afterNumber = Math.round(message.afterNumber);
+    }
+    if (message.afterChange !== 0) {
+      obj.afterChange = Math.round(message.afterChange);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<WatchMessagesRequest>): WatchMessagesRequest {
+    return WatchMessagesRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<WatchMessagesRequest>): WatchMessagesRequest {
+    const message = createBaseWatchMessagesRequest();
+    message.applicationToken = object.applicationToken ?? "";
+    message.chatNumber = object.chatNumber ?? 0;
+    message.afterNumber = object.afterNumber ?? 0;
+    message.afterChange = object.afterChange ?? 0;
+    return message;
+  },
+};
+
+function createBaseWatchMessagesResponse(): WatchMessagesResponse {
+  return { event: undefined, changeNumber: 0 };
+}
+
+export const WatchMessagesResponse: MessageFns<WatchMessagesResponse> = {
+  encode(message: WatchMessagesResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    switch (message.event?.$case) {
+      case "message":
+        Message.encode(message.event.value, writer.uint32(10).fork()).join();
+        break;
+      case "void":
+        NumberRange.encode(message.event.value, writer.uint32(18).fork()).join();
+        break;
+      case "caughtUp":
+        WatchMessagesResponse_CaughtUp.encode(message.event.value, writer.uint32(26).fork()).join();
+        break;
+      case "heartbeat":
+        WatchMessagesResponse_Heartbeat.encode(message.event.value, writer.uint32(34).fork()).join();
+        break;
+      case "changed":
+        Message.encode(message.event.value, writer.uint32(42).fork()).join();
+        break;
+      case "pending":
+        NumberRange.encode(message.event.value, writer.uint32(50).fork()).join();
+        break;
+    }
+    if (message.changeNumber !== 0) {
+      writer.uint32(56).int64(message.changeNumber);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): WatchMessagesResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseWatchMessagesResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.event = { $case: "message", value: Message.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.event = { $case: "void", value: NumberRange.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.event = {
+              $case: "caughtUp",
+              value: WatchMessagesResponse_CaughtUp.decode(reader, reader.uint32()),
+            };
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.event = {
+              $case: "heartbeat",
+              value: WatchMessagesResponse_Heartbeat.decode(reader, reader.uint32()),
+            };
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.event = { $case: "changed", value: Message.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.event = { $case: "pending", value: NumberRange.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.changeNumber = longToNumber(reader.int64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): WatchMessagesResponse {
+    return {
+      event: isSet(object.message)
+        ? { $case: "message", value: Message.fromJSON(object.message) }
+        : isSet(object.void)
+        ? { $case: "void", value: NumberRange.fromJSON(object.void) }
+        : isSet(object.caughtUp)
+        ? { $case: "caughtUp", value: WatchMessagesResponse_CaughtUp.fromJSON(object.caughtUp) }
+        : isSet(object.caught_up)
+        ? { $case: "caughtUp", value: WatchMessagesResponse_CaughtUp.fromJSON(object.caught_up) }
+        : isSet(object.heartbeat)
+        ? { $case: "heartbeat", value: WatchMessagesResponse_Heartbeat.fromJSON(object.heartbeat) }
+        : isSet(object.changed)
+        ? { $case: "changed", value: Message.fromJSON(object.changed) }
+        : isSet(object.pending)
+        ? { $case: "pending", value: NumberRange.fromJSON(object.pending) }
+        : undefined,
+      changeNumber: isSet(object.changeNumber)
+        ? globalThis.Number(object.changeNumber)
+        : isSet(object.change_number)
+        ? globalThis.Number(object.change_number)
+        : 0,
+    };
+  },
+
+  toJSON(message: WatchMessagesResponse): unknown {
+    const obj: any = {};
+    if (message.event?.$case === "message") {
+      obj.message = Message.toJSON(message.event.value);
+    } else if (message.event?.$case === "void") {
+      obj.void = NumberRange.toJSON(message.event.value);
+    } else if (message.event?.$case === "caughtUp") {
+      obj.caughtUp = WatchMessagesResponse_CaughtUp.toJSON(message.event.value);
+    } else if (message.event?.$case === "heartbeat") {
+      obj.heartbeat = WatchMessagesResponse_Heartbeat.toJSON(message.event.value);
+    } else if (message.event?.$case === "changed") {
+      obj.changed = Message.toJSON(message.event.value);
+    } else if (message.event?.$case === "pending") {
+      obj.pending = NumberRange.toJSON(message.event.value);
+    }
+    if (message.changeNumber !== 0) {
+      obj.changeNumber = Math.round(message.changeNumber);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<WatchMessagesResponse>): WatchMessagesResponse {
+    return WatchMessagesResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<WatchMessagesResponse>): WatchMessagesResponse {
+    const message = createBaseWatchMessagesResponse();
+    switch (object.event?.$case) {
+      case "message": {
+        if (object.event?.value !== undefined && object.event?.value !== null) {
+          message.event = { $case: "message", value: Message.fromPartial(object.event.value) };
+        }
+        break;
+      }
+      case "void": {
+        if (object.event?.value !== undefined && object.event?.value !== null) {
+          message.event = { $case: "void", value: NumberRange.fromPartial(object.event.value) };
+        }
+        break;
+      }
+      case "caughtUp": {
+        if (object.event?.value !== undefined && object.event?.value !== null) {
+          message.event = { $case: "caughtUp", value: WatchMessagesResponse_CaughtUp.fromPartial(object.event.value) };
+        }
+        break;
+      }
+      case "heartbeat": {
+        if (object.event?.value !== undefined && object.event?.value !== null) {
+          message.event = {
+            $case: "heartbeat",
+            value: WatchMessagesResponse_Heartbeat.fromPartial(object.event.value),
+          };
+        }
+        break;
+      }
+      case "changed": {
+        if (object.event?.value !== undefined && object.event?.value !== null) {
+          message.event = { $case: "changed", value: Message.fromPartial(object.event.value) };
+        }
+        break;
+      }
+      case "pending": {
+        if (object.event?.value !== undefined && object.event?.value !== null) {
+          message.event = { $case: "pending", value: NumberRange.fromPartial(object.event.value) };
+        }
+        break;
+      }
+    }
+    message.changeNumber = object.changeNumber ?? 0;
+    return message;
+  },
+};
+
+function createBaseWatchMessagesResponse_CaughtUp(): WatchMessagesResponse_CaughtUp {
+  return {};
+}
+
+export const WatchMessagesResponse_CaughtUp: MessageFns<WatchMessagesResponse_CaughtUp> = {
+  encode(_: WatchMessagesResponse_CaughtUp, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): WatchMessagesResponse_CaughtUp {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseWatchMessagesResponse_CaughtUp();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(_: any): WatchMessagesResponse_CaughtUp {
+    return {};
+  },
+
+  toJSON(_: WatchMessagesResponse_CaughtUp): unknown {
+    const obj: any = {};
+    return obj;
+  },
+
+  create(base?: DeepPartial<WatchMessagesResponse_CaughtUp>): WatchMessagesResponse_CaughtUp {
+    return WatchMessagesResponse_CaughtUp.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<WatchMessagesResponse_CaughtUp>): WatchMessagesResponse_CaughtUp {
+    const message = createBaseWatchMessagesResponse_CaughtUp();
+    return message;
+  },
+};
+
+function createBaseWatchMessagesResponse_Heartbeat(): WatchMessagesResponse_Heartbeat {
+  return {};
+}
+
+export const WatchMessagesResponse_Heartbeat: MessageFns<WatchMessagesResponse_Heartbeat> = {
+  encode(_: WatchMessagesResponse_Heartbeat, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): WatchMessagesResponse_Heartbeat {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseWatchMessagesResponse_Heartbeat();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(_: any): WatchMessagesResponse_Heartbeat {
+    return {};
+  },
+
+  toJSON(_: WatchMessagesResponse_Heartbeat): unknown {
+    const obj: any = {};
+    return obj;
+  },
+
+  create(base?: DeepPartial<WatchMessagesResponse_Heartbeat>): WatchMessagesResponse_Heartbeat {
+    return WatchMessagesResponse_Heartbeat.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<WatchMessagesResponse_Heartbeat>): WatchMessagesResponse_Heartbeat {
+    const message = createBaseWatchMessagesResponse_Heartbeat();
+    return message;
+  },
+};
+
 /**
  * Messages are numbered 1, 2, 3 ... within their chat.
  * Errors carry the details that parley.v1.ErrorDetails names. Every call may also be refused before
@@ -1545,6 +3064,73 @@ export const MessageServiceService = {
       Buffer.from(SearchMessagesResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): SearchMessagesResponse => SearchMessagesResponse.decode(value),
   },
+  /**
+   * Gives many messages consecutive numbers and queues them, all or none.
+   * Errors: as CreateMessage. A field of one message is named `messages[3].body`.
+   */
+  batchCreateMessages: {
+    path: "/parley.v1.MessageService/BatchCreateMessages" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: BatchCreateMessagesRequest): Buffer =>
+      Buffer.from(BatchCreateMessagesRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): BatchCreateMessagesRequest => BatchCreateMessagesRequest.decode(value),
+    responseSerialize: (value: BatchCreateMessagesResponse): Buffer =>
+      Buffer.from(BatchCreateMessagesResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): BatchCreateMessagesResponse => BatchCreateMessagesResponse.decode(value),
+  },
+  /**
+   * Changes the body or the attributes of a message. The last writer wins, unless `if_version` is
+   * set. A change to what is there already changes nothing, so a retry is safe. A message that is
+   * accepted and not stored yet is waited for until shortly before the deadline.
+   * Errors: FIELD_INVALID, APPLICATION_NOT_FOUND, CHAT_NOT_FOUND, MESSAGE_NOT_FOUND, NUMBER_VOID,
+   * MESSAGE_DELETED, VERSION_MISMATCH, NOT_STORED, STORE_UNAVAILABLE.
+   */
+  updateMessage: {
+    path: "/parley.v1.MessageService/UpdateMessage" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: UpdateMessageRequest): Buffer => Buffer.from(UpdateMessageRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): UpdateMessageRequest => UpdateMessageRequest.decode(value),
+    responseSerialize: (value: UpdateMessageResponse): Buffer =>
+      Buffer.from(UpdateMessageResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): UpdateMessageResponse => UpdateMessageResponse.decode(value),
+  },
+  /**
+   * Deletes what a message says. Its number stays used: Get and List show a tombstone, which has
+   * `delete_time` and neither body nor attributes; search does not find it. Deleting a tombstone
+   * again answers with it.
+   * Errors: FIELD_INVALID, APPLICATION_NOT_FOUND, CHAT_NOT_FOUND, MESSAGE_NOT_FOUND, NUMBER_VOID,
+   * VERSION_MISMATCH, NOT_STORED, STORE_UNAVAILABLE.
+   */
+  deleteMessage: {
+    path: "/parley.v1.MessageService/DeleteMessage" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: DeleteMessageRequest): Buffer => Buffer.from(DeleteMessageRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): DeleteMessageRequest => DeleteMessageRequest.decode(value),
+    responseSerialize: (value: DeleteMessageResponse): Buffer =>
+      Buffer.from(DeleteMessageResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): DeleteMessageResponse => DeleteMessageResponse.decode(value),
+  },
+  /**
+   * Streams the messages of a chat above a number: first those that are there, then `caught_up`,
+   * then each new one when it is persisted, in the order of their numbers, without gap or repeat. It
+   * ends only by the caller, its deadline, or an error; who calls again with the last number and
+   * change that it saw misses nothing. Calls without a deadline may stream for ever.
+   * Errors: FIELD_INVALID, APPLICATION_NOT_FOUND, CHAT_NOT_FOUND, STORE_UNAVAILABLE, WATCHER_SLOW,
+   * SHUTTING_DOWN.
+   */
+  watchMessages: {
+    path: "/parley.v1.MessageService/WatchMessages" as const,
+    requestStream: false as const,
+    responseStream: true as const,
+    requestSerialize: (value: WatchMessagesRequest): Buffer => Buffer.from(WatchMessagesRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): WatchMessagesRequest => WatchMessagesRequest.decode(value),
+    responseSerialize: (value: WatchMessagesResponse): Buffer =>
+      Buffer.from(WatchMessagesResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): WatchMessagesResponse => WatchMessagesResponse.decode(value),
+  },
 } as const;
 
 export interface MessageServiceServer extends UntypedServiceImplementation {
@@ -1571,6 +3157,36 @@ export interface MessageServiceServer extends UntypedServiceImplementation {
    * STORE_UNAVAILABLE, SEARCH_UNAVAILABLE.
    */
   searchMessages: handleUnaryCall<SearchMessagesRequest, SearchMessagesResponse>;
+  /**
+   * Gives many messages consecutive numbers and queues them, all or none.
+   * Errors: as CreateMessage. A field of one message is named `messages[3].body`.
+   */
+  batchCreateMessages: handleUnaryCall<BatchCreateMessagesRequest, BatchCreateMessagesResponse>;
+  /**
+   * Changes the body or the attributes of a message. The last writer wins, unless `if_version` is
+   * set. A change to what is there already changes nothing, so a retry is safe. A message that is
+   * accepted and not stored yet is waited for until shortly before the deadline.
+   * Errors: FIELD_INVALID, APPLICATION_NOT_FOUND, CHAT_NOT_FOUND, MESSAGE_NOT_FOUND, NUMBER_VOID,
+   * MESSAGE_DELETED, VERSION_MISMATCH, NOT_STORED, STORE_UNAVAILABLE.
+   */
+  updateMessage: handleUnaryCall<UpdateMessageRequest, UpdateMessageResponse>;
+  /**
+   * Deletes what a message says. Its number stays used: Get and List show a tombstone, which has
+   * `delete_time` and neither body nor attributes; search does not find it. Deleting a tombstone
+   * again answers with it.
+   * Errors: FIELD_INVALID, APPLICATION_NOT_FOUND, CHAT_NOT_FOUND, MESSAGE_NOT_FOUND, NUMBER_VOID,
+   * VERSION_MISMATCH, NOT_STORED, STORE_UNAVAILABLE.
+   */
+  deleteMessage: handleUnaryCall<DeleteMessageRequest, DeleteMessageResponse>;
+  /**
+   * Streams the messages of a chat above a number: first those that are there, then `caught_up`,
+   * then each new one when it is persisted, in the order of their numbers, without gap or repeat. It
+   * ends only by the caller, its deadline, or an error; who calls again with the last number and
+   * change that it saw misses nothing. Calls without a deadline may stream for ever.
+   * Errors: FIELD_INVALID, APPLICATION_NOT_FOUND, CHAT_NOT_FOUND, STORE_UNAVAILABLE, WATCHER_SLOW,
+   * SHUTTING_DOWN.
+   */
+  watchMessages: handleServerStreamingCall<WatchMessagesRequest, WatchMessagesResponse>;
 }
 
 export interface MessageServiceClient extends Client {
@@ -1653,6 +3269,86 @@ export interface MessageServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: SearchMessagesResponse) => void,
   ): ClientUnaryCall;
+  /**
+   * Gives many messages consecutive numbers and queues them, all or none.
+   * Errors: as CreateMessage. A field of one message is named `messages[3].body`.
+   */
+  batchCreateMessages(
+    request: BatchCreateMessagesRequest,
+    callback: (error: ServiceError | null, response: BatchCreateMessagesResponse) => void,
+  ): ClientUnaryCall;
+  batchCreateMessages(
+    request: BatchCreateMessagesRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: BatchCreateMessagesResponse) => void,
+  ): ClientUnaryCall;
+  batchCreateMessages(
+    request: BatchCreateMessagesRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: BatchCreateMessagesResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * Changes the body or the attributes of a message. The last writer wins, unless `if_version` is
+   * set. A change to what is there already changes nothing, so a retry is safe. A message that is
+   * accepted and not stored yet is waited for until shortly before the deadline.
+   * Errors: FIELD_INVALID, APPLICATION_NOT_FOUND, CHAT_NOT_FOUND, MESSAGE_NOT_FOUND, NUMBER_VOID,
+   * MESSAGE_DELETED, VERSION_MISMATCH, NOT_STORED, STORE_UNAVAILABLE.
+   */
+  updateMessage(
+    request: UpdateMessageRequest,
+    callback: (error: ServiceError | null, response: UpdateMessageResponse) => void,
+  ): ClientUnaryCall;
+  updateMessage(
+    request: UpdateMessageRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: UpdateMessageResponse) => void,
+  ): ClientUnaryCall;
+  updateMessage(
+    request: UpdateMessageRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: UpdateMessageResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * Deletes what a message says. Its number stays used: Get and List show a tombstone, which has
+   * `delete_time` and neither body nor attributes; search does not find it. Deleting a tombstone
+   * again answers with it.
+   * Errors: FIELD_INVALID, APPLICATION_NOT_FOUND, CHAT_NOT_FOUND, MESSAGE_NOT_FOUND, NUMBER_VOID,
+   * VERSION_MISMATCH, NOT_STORED, STORE_UNAVAILABLE.
+   */
+  deleteMessage(
+    request: DeleteMessageRequest,
+    callback: (error: ServiceError | null, response: DeleteMessageResponse) => void,
+  ): ClientUnaryCall;
+  deleteMessage(
+    request: DeleteMessageRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: DeleteMessageResponse) => void,
+  ): ClientUnaryCall;
+  deleteMessage(
+    request: DeleteMessageRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: DeleteMessageResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * Streams the messages of a chat above a number: first those that are there, then `caught_up`,
+   * then each new one when it is persisted, in the order of their numbers, without gap or repeat. It
+   * ends only by the caller, its deadline, or an error; who calls again with the last number and
+   * change that it saw misses nothing. Calls without a deadline may stream for ever.
+   * Errors: FIELD_INVALID, APPLICATION_NOT_FOUND, CHAT_NOT_FOUND, STORE_UNAVAILABLE, WATCHER_SLOW,
+   * SHUTTING_DOWN.
+   */
+  watchMessages(
+    request: WatchMessagesRequest,
+    options?: Partial<CallOptions>,
+  ): ClientReadableStream<WatchMessagesResponse>;
+  watchMessages(
+    request: WatchMessagesRequest,
+    metadata?: Metadata,
+    options?: Partial<CallOptions>,
+  ): ClientReadableStream<WatchMessagesResponse>;
 }
 
 export const MessageServiceClient = makeGenericClientConstructor(
@@ -1704,6 +3400,10 @@ function longToNumber(int64: { toString(): string }): number {
     throw new globalThis.Error("Value is smaller than Number.MIN_SAFE_INTEGER");
   }
   return num;
+}
+
+function isObject(value: any): boolean {
+  return typeof value === "object" && value !== null;
 }
 
 function isSet(value: any): boolean {

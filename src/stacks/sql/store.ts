@@ -5,6 +5,7 @@ import type { Message } from "../../../gen/parley/v1/message.ts";
 import { type NumberRange, State } from "../../../gen/parley/v1/state.ts";
 import { DELETED_ALL } from "../../core/deletion.ts";
 import type { Job } from "../../core/jobs.ts";
+import { UNCHANGED } from "../../core/messages.ts";
 import type { ChatKey, Counter, NumberPage, Outcome, Store } from "../../core/ports.ts";
 import type { ListedGap, Position } from "../../core/upkeep.ts";
 import { updateCounts } from "./counts.ts";
@@ -215,12 +216,14 @@ function chatOf(row: ChatRow, applicationToken: string): Chat {
   const { number, messagesCount, createTime } = row;
   const countTime = row.countTime ?? undefined;
   const state = State.STATE_PERSISTED;
-  return { applicationToken, number, messagesCount, countTime, createTime, state };
+  const plain = { deletedCount: 0, externalId: "", attributes: {} };
+  return { ...plain, applicationToken, number, messagesCount, countTime, createTime, state };
 }
 
 function messageOf(row: MessageRow, key: ChatKey): Message {
   const { number, body, author, createTime } = row;
-  return { ...pick(key), number, body, author, createTime, state: State.STATE_PERSISTED };
+  const state = State.STATE_PERSISTED;
+  return { ...UNCHANGED, ...pick(key), number, body, author, createTime, state };
 }
 
 /** A key that came in a larger object. */
