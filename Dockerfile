@@ -1,4 +1,4 @@
-# One image for every process; the command says which: api, worker, scheduler or migrate.
+# One image for every command: api, worker, scheduler, migrate, doctor, and so on.
 FROM node:24-slim
 
 WORKDIR /app
@@ -12,4 +12,5 @@ COPY src ./src
 ENV NODE_ENV=production
 # Not root; the image brings this account. It writes nothing below /app.
 USER node
-CMD ["node", "src/main.ts", "api"]
+ENTRYPOINT ["node", "src/main.ts"]
+CMD ["api"]

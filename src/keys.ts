@@ -44,14 +44,9 @@ export async function revokeKey(file: string, id: string): Promise<void> {
   });
 }
 
-/** The keys of a file, a line each, without their hashes. */
-export async function listKeys(file: string): Promise<string> {
-  const rows = parse(file, await readFile(file, "utf8")).map((one) => {
-    const applications = one.applications?.join(",") ?? "all applications";
-    const expires = one.expireTime === undefined ? "never expires" : `expires ${one.expireTime}`;
-    return [one.id, one.scopes.join("+"), applications, expires, one.comment ?? ""].join("\t");
-  });
-  return rows.map((row) => `${row.trimEnd()}\n`).join("");
+/** The keys of a file. */
+export async function listKeys(file: string): Promise<KeyEntry[]> {
+  return parse(file, await readFile(file, "utf8"));
 }
 
 function parse(file: string, text: string): KeyEntry[] {

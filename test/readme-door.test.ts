@@ -45,10 +45,10 @@ describe("the README's section on who gets in", () => {
     const address = `127.0.0.1:${await freePort()}`;
     const commands = blocks
       .join("")
-      .replaceAll("npm run --silent keys --", `node ${main} keys`)
+      .replaceAll("npx parley", `node ${main}`)
       .replaceAll(
         /^(.*)npm start$/gm,
-        `serve env $1 PARLEY_GRPC_ADDRESS=${address} node ${main} all`,
+        `serve env $1 PARLEY_GRPC_ADDRESS=${address} node ${main} start`,
       )
       .replaceAll("127.0.0.1:50051", address);
     const shell = spawn("bash", ["--norc"], {

@@ -55,6 +55,10 @@ const MAY_IMPORT: Record<string, { rooms: string[]; packages: string[] }> = {
     ],
     packages: ["zod"],
   },
+  "src/transfer": {
+    rooms: ["gen", "src/connect.ts"],
+    packages: ["@grpc/grpc-js", "zod"],
+  },
   "src/stacks": {
     rooms: ["gen", "src/core", "src/errors.ts", "src/log.ts", "src/config.ts"],
     packages: [

@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 import { expect } from "chai";
 import { foldText } from "../src/core/fold.ts";
 import { matches, parseQuery } from "../src/core/query.ts";
-import { importFile } from "../src/import.ts";
+import { importFile } from "../src/transfer/import.ts";
 import { syncCounts } from "../src/worker/chores.ts";
 import { samples } from "./support/samples.ts";
 import { describeStacks, freshPlace, type Place, type Running, start } from "./support/system.ts";
@@ -113,7 +113,7 @@ describeStacks("the whole of it", (stack) => {
       file,
       target: parley.target,
       applicationName: "whole",
-      output: process.stderr,
+      badLine: (line, why) => expect.fail(`line ${line}: ${why}`),
     });
     const names = [...new Set(lines.map((line) => line.chat))];
     const chats = names.map((name) =>

@@ -20,10 +20,10 @@ const RANKS: Rank[] = ["error", "warning", "note"];
 export const doctorOperation = operation({
   name: "doctor",
   description: "look at every part and setting, and rank what is wrong with what to do",
-  options: [{ flags: "--json", description: "the findings as one JSON object" }],
+  examples: ["doctor", "doctor --json"],
   unready: true,
-  input: z.object({ json: z.boolean().default(false) }),
-  async run({ stack, config }, { json }, output) {
+  input: z.object({}),
+  async run({ stack, config }, _, output) {
     const looks: [string, () => Promise<Finding[]>][] = [
       ["numbers", () => lookAtTrust(stack)],
       ["jobs", () => lookAtJobs(stack, config)],
@@ -41,11 +41,8 @@ export const doctorOperation = operation({
     found.sort((one, other) => RANKS.indexOf(one.rank) - RANKS.indexOf(other.rank));
     const count = (rank: Rank) => found.filter((one) => one.rank === rank).length;
     const sum = { errors: count("error"), warnings: count("warning"), notes: count("note") };
-    if (json) output.line(JSON.stringify({ ...sum, findings: found }));
-    else {
-      for (const one of found) output.line(textOf(one));
-      output.line(`${sum.errors} errors, ${sum.warnings} warnings, ${sum.notes} notes`);
-    }
+    for (const one of found) output.item(one, textOf(one));
+    output.sum(sum, `${sum.errors} errors, ${sum.warnings} warnings, ${sum.notes} notes`);
     if (sum.errors > 0) output.failed();
   },
 });
@@ -104,7 +101,7 @@ async function lookAtJobs({ intake, queue }: Stack, config: Config): Promise<Fin
   const parked = (await queue.listParked(COUNTED_MAX)).length;
   if (parked > 0) {
     const what = `${parked === COUNTED_MAX ? "at least " : ""}${parked} jobs are parked`;
-    const advice = "npm run jobs says which and why; put them back or drop them";
+    const advice = "npx parley jobs list says which and why; put them back or drop them";
     found.push({ rank: "warning", part, what, advice });
   }
   return found;
@@ -135,7 +132,7 @@ async function lookAtCounts(stack: Stack): Promise<Finding[]> {
     const some = drifts.filter((one) => one.kind === kind).length;
     const what = `${some} of ${counters.length} counters that were looked at have drift (${kind})`;
     const rank = kind === "behind" || kind === "rows" ? "error" : "warning";
-    return { rank, part: "counts", what, advice: `npm run verify-counts; ${ADVICE[kind]}` };
+    return { rank, part: "counts", what, advice: `npx parley verify-counts; ${ADVICE[kind]}` };
   });
 }
 

@@ -10,7 +10,7 @@ import { relative, resolve } from "node:path";
 import { createInterface } from "node:readline";
 import type { Logger } from "../log.ts";
 import type { Process } from "../process.ts";
-import { type Output, type Parts, runOperation } from "./operation.ts";
+import { type Output, type Parts, runOperation, UsageError } from "./operation.ts";
 import { operations } from "./operations.ts";
 
 // The embedded stack's folder belongs to one process. So operations beside a running server are
@@ -25,10 +25,11 @@ const REQUEST_BYTES_MAX = 64 * 1024;
 
 /** One line of an answer, as JSON. The last one is `end` or `error`. */
 type Event =
-  | { line: string }
+  | { item: [found: object, words: string] }
+  | { sum: [sum: object, words: string] }
   | { progress: [done: number, total: number] }
   | { failed: true }
-  | { error: string }
+  | { error: string; usage: boolean }
   | { end: true };
 
 /** Where the socket of a data folder is: the shorter of its two names. */
@@ -82,14 +83,15 @@ export class OperatorsDoor implements Process {
       if (found === undefined) throw new Error(`the running server knows no ${name}`);
       this.log.info({ operation: name }, "operation");
       const output: Output = {
-        line: (line) => say({ line }),
+        item: (...item) => say({ item }),
+        sum: (...sum) => say({ sum }),
         progress: (done, total) => say({ progress: [done, total] }),
         failed: () => say({ failed: true }),
       };
       await runOperation(found, typed, { ...this.parts, signal: gone.signal }, output);
       say({ end: true });
     } catch (error) {
-      say({ error: (error as Error).message });
+      say({ error: (error as Error).message, usage: error instanceof UsageError });
     }
     answer.end();
   }
@@ -121,10 +123,11 @@ export async function askRunningServer(
   if (answer === undefined) return false;
   for await (const line of createInterface({ input: answer })) {
     const event = JSON.parse(line) as Event;
-    if ("line" in event) output.line(event.line);
+    if ("item" in event) output.item(...event.item);
+    else if ("sum" in event) output.sum(...event.sum);
     else if ("progress" in event) output.progress(...event.progress);
     else if ("failed" in event) output.failed();
-    else if ("error" in event) throw new Error(event.error);
+    else if ("error" in event) throw new (event.usage ? UsageError : Error)(event.error);
     else return true;
   }
   throw new Error("the server ended in the middle of the operation");

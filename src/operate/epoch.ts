@@ -5,6 +5,7 @@ export const epochNewOperation = operation({
   name: "epoch new",
   description: "begin a new epoch of numbers, after an older copy of Redis or intake.db came back",
   options: [{ flags: "--yes", description: "it is meant: numbers will be skipped" }],
+  examples: ["epoch new --yes"],
   input: z.object({
     yes: z.literal(true, {
       error: "must be given: numbers up to the ceilings, 64 to 65,536 a counter, will be skipped",
@@ -12,11 +13,12 @@ export const epochNewOperation = operation({
   }),
   async run({ core }, _, output) {
     const { before, epoch } = await core.numbering.epochs.renew();
-    output.line(`epoch ${epoch} has begun, after epoch ${before}`);
-    output.line(
-      "At its next use each counter goes on above every ceiling that it was ever granted. " +
-        "Numbers below that have no message become voids; late jobs still win over voids.",
+    output.sum(
+      { before, epoch },
+      `epoch ${epoch} has begun, after epoch ${before}\n` +
+        "At its next use each counter goes on above every ceiling that it was ever granted. " +
+        "Numbers below that have no message become voids; late jobs still win over voids.\n" +
+        "API processes that run go on in the new epoch by themselves.",
     );
-    output.line("API processes that run go on in the new epoch by themselves.");
   },
 });

@@ -2,7 +2,7 @@ import { z } from "zod";
 import { jobIdOf } from "../core/jobs.ts";
 import { isUnavailable } from "../errors.ts";
 import { describeJob, plural, subjectOf, timeOf, tokenInput, wordsOf } from "./job-words.ts";
-import { type Output, operation, type Parts } from "./operation.ts";
+import { operation, type Parts } from "./operation.ts";
 
 const bound = "must be a whole number from 1 on";
 const numberInput = z.coerce.number({ error: bound }).int(bound).min(1, bound);
@@ -15,6 +15,10 @@ export const explainOperation = operation({
     { flags: "<chat>", description: "number of the chat" },
     { flags: "[number]", description: "number of the message; the chat itself without one" },
   ],
+  examples: [
+    "explain 31429462-3a09-4d49-9478-a9bb932ccd86 1 2",
+    "explain 31429462-3a09-4d49-9478-a9bb932ccd86 1",
+  ],
   input: z.object({ token: tokenInput, chat: numberInput, number: numberInput.optional() }),
   async run(parts, { token: applicationToken, chat, number }, output) {
     const id = jobIdOf(
@@ -24,10 +28,10 @@ export const explainOperation = operation({
     );
     const away: string[] = [];
     const found = await look(parts, id, away);
-    output.line(wordsOf(subjectOf(id)));
-    tell(found, output);
-    for (const part of away) output.line(`could not ask: ${part}`);
-    output.line(`next: ${nextStep(found, id, away)}`);
+    const next = nextStep(found, id, away);
+    const words = [wordsOf(subjectOf(id)), ...wordsOfAll(found)];
+    words.push(...away.map((part) => `could not ask: ${part}`), `next: ${next}`);
+    output.sum({ id, ...factsOf(found), away, next }, words.join("\n"));
     if (away.length > 0) output.failed();
   },
 });
@@ -77,29 +81,43 @@ async function look({ stack }: Parts, id: string, away: string[]) {
   return { given, messages, report, counts, attended, application, row, voids, indexed };
 }
 
+/** What is known, for programs; what could not be asked for is left out. */
+function factsOf({ given, messages, report, application, row, voids, indexed }: Found) {
+  return {
+    given,
+    messages,
+    job: report && describeJob(report),
+    stored: application && row !== undefined,
+    searchable: indexed === undefined ? undefined : indexed > 0,
+    void: row === undefined && voids !== undefined ? voids.length > 0 : undefined,
+  };
+}
+
 /** What is known, a line each. */
-function tell(found: Found, output: Output): void {
+function wordsOfAll(found: Found): string[] {
+  const words: string[] = [];
   const { given, messages, report, application, row, voids, indexed } = found;
   if (application !== undefined && application.row === undefined) {
-    output.line("the application does not exist");
+    words.push("the application does not exist");
   }
-  if (given !== undefined) output.line(`numbers given up to ${given}`);
+  if (given !== undefined) words.push(`numbers given up to ${given}`);
   if (report !== undefined) {
     const { place, acceptTime, tries, stalls, error, nextTryTime } = describeJob(report);
-    output.line(`its job is ${place}, accepted ${acceptTime ?? "at a time unknown"}`);
-    if (tries > 0) output.line(`tried ${tries} times without success`);
-    if (stalls > 0) output.line(`its worker ended ${stalls} times while it ran alone`);
-    if (error !== "") output.line(`last error: ${error}`);
-    if (nextTryTime !== undefined) output.line(`tried again at ${nextTryTime}`);
+    words.push(`its job is ${place}, accepted ${acceptTime ?? "at a time unknown"}`);
+    if (tries > 0) words.push(`tried ${tries} times without success`);
+    if (stalls > 0) words.push(`its worker ended ${stalls} times while it ran alone`);
+    if (error !== "") words.push(`last error: ${error}`);
+    if (nextTryTime !== undefined) words.push(`tried again at ${nextTryTime}`);
   }
   if (messages !== undefined && messages > 0) {
-    output.line(`${plural(messages, "message")} of it accepted`);
+    words.push(`${plural(messages, "message")} of it accepted`);
   }
-  if (row !== undefined) output.line(`stored, created ${timeOf(row.createTime!.getTime())}`);
+  if (row !== undefined) words.push(`stored, created ${timeOf(row.createTime!.getTime())}`);
   if (indexed !== undefined && row !== undefined) {
-    output.line(indexed > 0 ? "can be found by search" : "cannot be found by search yet");
+    words.push(indexed > 0 ? "can be found by search" : "cannot be found by search yet");
   }
-  if (voids !== undefined && voids.length > 0 && row === undefined) output.line("void");
+  if (voids !== undefined && voids.length > 0 && row === undefined) words.push("void");
+  return words;
 }
 
 /** What a person does about it. */
@@ -121,7 +139,7 @@ function nextStep(found: Found, id: string, away: string[]): string {
 
 function nextStepOf(report: NonNullable<Found["report"]>, found: Found, id: string): string {
   if (report.place === "parked") {
-    return `npm run jobs -- retry ${id}, or npm run jobs -- drop ${id} --yes`;
+    return `npx parley jobs retry ${id}, or npx parley jobs drop ${id} --yes`;
   }
   if (found.attended === false) return "start a worker: none has looked for jobs lately";
   switch (report.place) {

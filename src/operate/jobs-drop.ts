@@ -1,33 +1,37 @@
 import { z } from "zod";
 import { isVoid } from "../core/dense.ts";
 import { jobIdInput, plural, subjectOf, wordsOf } from "./job-words.ts";
-import { operation, type Parts } from "./operation.ts";
+import { operation, type Parts, UsageError } from "./operation.ts";
 
 export const jobsDropOperation = operation({
   name: "jobs drop",
   description: "take parked jobs away for good; their numbers become void",
   arguments: [{ flags: "<ids...>", description: "as jobs list shows them" }],
   options: [{ flags: "--yes", description: "do it; what is dropped cannot be brought back" }],
+  examples: ["jobs drop 31429462-3a09-4d49-9478-a9bb932ccd86:1:2 --yes"],
   input: z.object({ ids: z.array(jobIdInput), yes: z.boolean().default(false) }),
   async run(parts, { ids, yes }, output) {
     let dropped = 0;
     for (const id of ids) {
       const refusal = await refusalOf(parts, id);
       if (refusal !== undefined) {
-        output.line(`${id} ${refusal}`);
+        output.item({ id, fault: refusal }, `${id} ${refusal}`);
         output.failed();
       } else if (!yes) {
-        output.line(`${id} would be dropped: ${wordsOf(subjectOf(id))}`);
+        const words = `${id} would be dropped: ${wordsOf(subjectOf(id))}`;
+        output.item({ id, dropped: false }, words);
       } else if (await drop(parts, id)) {
         dropped++;
-        output.line(`${id} was dropped; its number ${await fateOf(parts, id)}`);
+        const words = `${id} was dropped; its number ${await fateOf(parts, id)}`;
+        output.item({ id, dropped: true }, words);
       } else {
-        output.line(`${id} was put back at the same time, so it stays`);
+        const fault = "was put back at the same time, so it stays";
+        output.item({ id, fault }, `${id} ${fault}`);
         output.failed();
       }
     }
-    if (!yes) throw new Error("nothing was dropped: say --yes if that is meant");
-    output.line(`${plural(dropped, "job")} dropped`);
+    if (!yes) throw new UsageError("nothing was dropped: say --yes if that is meant");
+    output.sum({ dropped }, `${plural(dropped, "job")} dropped`);
   },
 });
 

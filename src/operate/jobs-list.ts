@@ -10,31 +10,25 @@ export const jobsListOperation = operation({
   description: "list parked jobs, oldest first, and say how many jobs are where",
   options: [
     { flags: "--limit <number>", description: "at most so many", default: String(LIMIT.default) },
-    { flags: "--json", description: "one line of JSON" },
   ],
+  examples: ["jobs list", "jobs list --limit 10 --json"],
   input: z.object({
     limit: z.coerce.number({ error: bound }).int(bound).min(1, bound).max(LIMIT.max, bound),
-    json: z.boolean().default(false),
   }),
-  async run({ stack }, { limit, json }, output) {
+  async run({ stack }, { limit }, output) {
     const [counts, parked] = await Promise.all([
       stack.queue.counts(),
       stack.queue.listParked(limit),
     ]);
     const jobs = parked.map(describeJob);
-    if (json) return output.line(JSON.stringify({ counts, parked: jobs }));
-    output.line(countsLine(counts));
     for (const job of jobs) {
       const stalls = job.stalls > 0 ? "" : `${plural(job.tries, "failed attempt")}: `;
-      output.line(job.id);
-      output.line(
-        `  ${wordsOf(subjectOf(job.id))}, accepted ${job.acceptTime ?? "at a time unknown"}, ` +
-          `body ${plural(job.bodyBytes, "byte")}`,
-      );
-      output.line(`  ${stalls}${job.error}`);
+      const accepted = `accepted ${job.acceptTime ?? "at a time unknown"}`;
+      const about = [wordsOf(subjectOf(job.id)), accepted, `body ${plural(job.bodyBytes, "byte")}`];
+      output.item(job, `${job.id}\n  ${about.join(", ")}\n  ${stalls}${job.error}`);
     }
-    if (jobs.length < counts.parked) {
-      output.line(`${counts.parked - jobs.length} more are parked: see --limit`);
-    }
+    const more = counts.parked - jobs.length;
+    const hint = more > 0 ? `\n${more} more are parked: see --limit` : "";
+    output.sum(counts, `${countsLine(counts)}${hint}`);
   },
 });

@@ -9,6 +9,7 @@ export const jobsRetryOperation = operation({
   description: "put parked jobs back with all their tries",
   arguments: [{ flags: "[ids...]", description: "as jobs list shows them" }],
   options: [{ flags: "--all", description: "all that are parked now" }],
+  examples: ["jobs retry --all", "jobs retry 31429462-3a09-4d49-9478-a9bb932ccd86:1:2"],
   input: z
     .object({ ids: z.array(jobIdInput).default([]), all: z.boolean().default(false) })
     .refine(({ ids, all }) => ids.length > 0 !== all, "either name jobs or say --all"),
@@ -18,17 +19,17 @@ export const jobsRetryOperation = operation({
       const back = await retryAll(stack.queue, signal, (done) =>
         output.progress(Math.min(done, parked), parked),
       );
-      return output.line(`${plural(back, "job")} put back`);
+      return output.sum({ putBack: back }, `${plural(back, "job")} put back`);
     }
     let back = 0;
     for (const id of ids) {
       if (await stack.queue.requeue(id)) back++;
       else {
-        output.line(`${id} is not parked`);
+        output.item({ id, fault: "is not parked" }, `${id} is not parked`);
         output.failed();
       }
     }
-    output.line(`${plural(back, "job")} put back`);
+    output.sum({ putBack: back }, `${plural(back, "job")} put back`);
   },
 });
 

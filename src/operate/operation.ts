@@ -12,14 +12,42 @@ export interface Parts {
   signal: AbortSignal;
 }
 
-/** Where an operation says what it finds. */
+/** Where an operation says what it finds: in words for people, as an object for programs. */
 export interface Output {
-  /** A line for a person or a program to read, on the standard output. */
-  line(text: string): void;
+  /** One thing that was found or done. */
+  item(found: object, words: string): void;
+  /** What it all comes to: said once, after all items. */
+  sum(sum: object, words: string): void;
   /** How far it has come; the last one has `done` equal to `total`. */
   progress(done: number, total: number): void;
   /** Not all is well: the program ends with exit code 1. */
   failed(): void;
+}
+
+/** What was typed is wrong: nothing was looked for, and nothing done. */
+export class UsageError extends Error {}
+
+/** Writes items and the sum as lines: of JSON, or of words. */
+export function linesTo(
+  write: (line: string) => void,
+  { json }: { json: boolean },
+): Pick<Output, "item" | "sum"> {
+  return {
+    item: (found, words) => write(json ? jsonOf(found) : words),
+    sum: (sum, words) => write(json ? jsonOf({ summary: sum }) : words),
+  };
+}
+
+/** JSON with the names of the proto files: `chat_number`. */
+export function jsonOf(value: object): string {
+  return JSON.stringify(value, (_, inner: unknown) => {
+    if (inner === null || typeof inner !== "object" || Array.isArray(inner)) return inner;
+    const named = Object.entries(inner).map(([name, one]) => [
+      name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`),
+      one,
+    ]);
+    return Object.fromEntries(named);
+  });
 }
 
 /** One command of those who operate Parley. */
@@ -27,6 +55,8 @@ export interface Operation {
   /** As it is typed, of one word or two: `jobs list`. */
   name: string;
   description: string;
+  /** As it is typed, without `parley` in front. */
+  examples: string[];
   /** In order, as commander writes them: `<token>`, `[number]`. Their names are keys of `input`. */
   arguments?: { flags: string; description: string }[];
   /** As commander writes them: `--limit <number>`. */
@@ -58,7 +88,7 @@ export async function runOperation(
   const result = input.safeParse(typed);
   if (!result.success) {
     const faults = result.error.issues.map((issue) => `${issue.path.join(".")} ${issue.message}`);
-    throw new Error(faults.join("; "));
+    throw new UsageError(faults.join("; "));
   }
   await run(parts, result.data, output);
 }

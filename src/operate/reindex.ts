@@ -5,15 +5,17 @@ import { operation } from "./operation.ts";
 export const reindexOperation = operation({
   name: "reindex",
   description: "build the search index anew from the rows while the old one serves",
+  examples: ["reindex"],
   input: z.object({}),
   async run({ stack, signal }, _, output) {
     const { indexed, refused, lacking } = await reindex(stack, {
       signal,
       progress: (done, total) => output.progress(done, total),
     });
-    output.line(`${indexed} messages indexed; the new index is the one that is searched now`);
-    if (refused > 0) output.line(`${refused} messages were refused and stay noted for repair`);
-    if (lacking > 0) output.line(`${lacking} chats lack something, which the repair chore adds`);
+    const words = [`${indexed} messages indexed; the new index is the one that is searched now`];
+    if (refused > 0) words.push(`${refused} messages were refused and stay noted for repair`);
+    if (lacking > 0) words.push(`${lacking} chats lack something, which the repair chore adds`);
+    output.sum({ indexed, refused, lacking }, words.join("\n"));
     if (refused > 0) output.failed();
   },
 });

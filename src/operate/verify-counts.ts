@@ -9,10 +9,10 @@ export const verifyCountsOperation = operation({
   description: "compare every counter with its rows, voids and stored count",
   options: [
     { flags: "--mend", description: "store the right counts, and seed counters that are missing" },
-    { flags: "--json", description: "a line of JSON for each drift, and one at the end" },
   ],
-  input: z.object({ mend: z.boolean().default(false), json: z.boolean().default(false) }),
-  async run(parts, { mend, json }, output) {
+  examples: ["verify-counts", "verify-counts --mend --json"],
+  input: z.object({ mend: z.boolean().default(false) }),
+  async run(parts, { mend }, output) {
     const sum = { counters: 0, drift: 0, mended: 0 };
     for await (const counters of pages(parts)) {
       sum.counters += counters.length;
@@ -20,15 +20,12 @@ export const verifyCountsOperation = operation({
         const mended = mend && (await mendDrift(parts, drift));
         sum.drift++;
         if (mended) sum.mended++;
-        output.line(json ? jsonOf(drift, mended) : textOf(drift, mended));
+        output.item(itemOf(drift, mended), textOf(drift, mended));
       }
     }
     const { counters, drift, mended } = sum;
-    output.line(
-      json
-        ? JSON.stringify(sum)
-        : `${counters} counters compared: ${drift} drift${drift > 0 ? `, ${mended} mended` : ""}`,
-    );
+    const end = drift > 0 ? `, ${mended} mended` : "";
+    output.sum(sum, `${counters} counters compared: ${drift} drift${end}`);
     if (mended < drift) output.failed();
   },
 });
@@ -71,18 +68,18 @@ function textOf(drift: Drift, mended: boolean): string {
   );
 }
 
-function jsonOf(drift: Drift, mended: boolean): string {
+function itemOf(drift: Drift, mended: boolean): object {
   const { kind, counter, value, highestRow, voids, stored, expected } = drift;
-  return JSON.stringify({
+  return {
     kind,
-    application_token: counter.applicationToken,
-    chat_number: counter.chatNumber ?? null,
+    applicationToken: counter.applicationToken,
+    chatNumber: counter.chatNumber ?? null,
     counter: value ?? null,
-    highest_row: highestRow,
+    highestRow,
     voids,
     stored,
     expected,
     mended,
     advice: mended ? "" : ADVICE[kind],
-  });
+  };
 }

@@ -24,7 +24,7 @@ export async function openProduction(config: Config, options: OpenOptions): Prom
   try {
     const pending = options.unready ? [] : await pendingMigrations(orm);
     if (pending.length > 0) {
-      throw new Error(`the database lacks ${pending.join(", ")}: run npm run migrate`);
+      throw new Error(`the database lacks ${pending.join(", ")}: run npx parley migrate`);
     }
   } catch (error) {
     if (!options.lenient || !isUnavailable(error)) {

@@ -1,11 +1,10 @@
 import { randomUUID } from "node:crypto";
 import { writeFileSync } from "node:fs";
-import { Writable } from "node:stream";
 import { status } from "@grpc/grpc-js";
 import { expect } from "chai";
 import { Rates } from "../../src/api/rates.ts";
 import type { ListMessagesResponse } from "../../src/client.ts";
-import { importFile } from "../../src/import.ts";
+import { importFile } from "../../src/transfer/import.ts";
 import { everyCall, freshFolder, makeKey, until, writeKeys } from "../support/door.ts";
 import {
   type Clients,
@@ -150,16 +149,14 @@ describe("calls beyond the rate of an application", () => {
 
   it("are waited for by an import", async () => {
     const file = folder.path("lines.jsonl");
-    const lines = Array.from({ length: BURST - 2 }, (_, at) => ({ chat: at % 4, body: `${at}` }));
+    const lines = Array.from({ length: BURST / 2 + 1 }, (_, at) => ({ chat: at, body: "x" }));
     writeFileSync(file, lines.map((line) => JSON.stringify(line)).join("\n"));
-    const output = new Writable({
-      write: (_chunk, _encoding, done) => done(),
-    }) as unknown as NodeJS.WriteStream;
     const { target } = parley;
     const { connection } = one;
-    // Four chats and ten messages are two calls more than the burst of the new application.
-    const result = await importFile({ file, target, connection, applicationName: "x", output });
-    expect(result).to.include({ chats: 4, messages: lines.length, badLines: 0 });
+    const badLine = () => expect.fail("a line was refused");
+    // These chats and as many batches are two calls more than the burst of the new application.
+    const result = await importFile({ file, target, connection, applicationName: "x", badLine });
+    expect(result).to.include({ chats: lines.length, messages: lines.length, badLines: 0 });
   });
 
   it("with made-up tokens do not give a real application a new bucket", async () => {

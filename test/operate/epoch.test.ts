@@ -128,7 +128,7 @@ describeStacks("epoch new", (stack) => {
     const { ledger } = parley!.system.stack;
     await ledger.begin({ after: 1, runId: "x" });
     const asked = await runCommand(place.env, "epoch", "new");
-    expect(asked.code).to.equal(1);
+    expect(asked.code).to.equal(2);
     expect(asked.stderr).to.include("yes");
     expect(await ledger.get()).to.include({ epoch: 2, pending: true });
     expect(await runCommand(place.env, "epoch", "new", "--yes")).to.include({ code: 0 });

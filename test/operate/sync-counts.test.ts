@@ -35,9 +35,9 @@ describeStacks("sync-counts on the command line", (stack) => {
     expect(await count()).to.equal(2);
   });
 
-  it("names what is wrong with the command line and ends with 1", async () => {
+  it("names what is wrong with the command line and ends with 2", async () => {
     const ran = await runCommand(place.env, "sync-counts", "--now");
-    expect(ran.code).to.equal(1);
+    expect(ran.code).to.equal(2);
     expect(ran.stderr).to.include("--now");
   });
 });

@@ -41,7 +41,7 @@ describeStacks("verify-counts", (stack) => {
     const typed = { mend, json: true };
     const ran = await runHere(verifyCountsOperation, typed, parley ?? place.env);
     const drifts = ran.lines.slice(0, -1).map((line) => JSON.parse(line));
-    return { code: ran.code, drifts, sum: JSON.parse(ran.lines.at(-1)!) };
+    return { code: ran.code, drifts, sum: JSON.parse(ran.lines.at(-1)!).summary };
   }
 
   const fine = { code: 0, drifts: [], sum: { counters: 3, drift: 0, mended: 0 } };

@@ -34,7 +34,7 @@ export interface Child {
 
 export async function startChild(env: Record<string, string> = {}): Promise<Child> {
   const { dataDir, drop } = freshDataDir();
-  const child: ChildProcess = spawn(process.execPath, [main, "all"], {
+  const child: ChildProcess = spawn(process.execPath, [main, "start"], {
     env: {
       PATH: process.env.PATH,
       PARLEY_DATA_DIR: dataDir,

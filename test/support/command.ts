@@ -2,7 +2,7 @@ import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { type Config, toConfig } from "../../src/config.ts";
 import { openLog } from "../../src/log.ts";
-import { type Operation, runOperation } from "../../src/operate/operation.ts";
+import { linesTo, type Operation, runOperation } from "../../src/operate/operation.ts";
 import { openSystem, type System } from "../../src/system.ts";
 
 const main = fileURLToPath(new URL("../../src/main.ts", import.meta.url));
@@ -46,7 +46,7 @@ export async function runHere(
   }
   const ran = { code: 0, lines: [] as string[] };
   const output = {
-    line: (text: string) => ran.lines.push(text),
+    ...linesTo((line) => ran.lines.push(...line.split("\n")), { json: typed.json === true }),
     progress: () => {},
     failed: () => {
       ran.code = 1;

@@ -113,6 +113,6 @@ async function addRebuild(findings: Findings, client: Client, alias: string): Pr
     [retired, "a reindex was killed before it deleted the old index"],
   ] as const) {
     if (!(await answerOf(client.indices.existsAlias({ name })))) continue;
-    findings.warning(what, "where none runs, npm run reindex takes away what is left");
+    findings.warning(what, "where none runs, npx parley reindex takes away what is left");
   }
 }

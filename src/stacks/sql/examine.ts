@@ -41,7 +41,7 @@ export function examineMysql(orm: Orm, { poolMax }: { poolMax: number }): Promis
     await addConnections(findings, database, { variables, poolMax });
     const pending = await pendingMigrations(orm);
     if (pending.length > 0) {
-      findings.error(`the database lacks ${pending.join(", ")}`, "npm run migrate");
+      findings.error(`the database lacks ${pending.join(", ")}`, "npx parley migrate");
     }
   });
 }

@@ -38,7 +38,10 @@ export function examineFolder(parts: {
     for (const name of ["intake.db", "store.db"]) addWal(findings, join(dataDir, name));
     addOldestJob(findings, oldestJobMs(db), Date.now());
     if (await index.isLeftUnfinished()) {
-      findings.note("a reindex was killed and left its tables", "npm run reindex takes them away");
+      findings.note(
+        "a reindex was killed and left its tables",
+        "npx parley reindex takes them away",
+      );
     }
     addIntakeCheck(findings, db, join(dataDir, "intake.db"));
     addCheck(findings, "store.db", await quickCheck(join(dataDir, "store.db"), CHECK_MS));

@@ -1,0 +1,86 @@
+import type { Command } from "commander";
+import { type Config, isLoopback, readEnv } from "../config.ts";
+import type { Logger } from "../log.ts";
+import { runUntilSignal } from "../process.ts";
+import { migrateStack } from "../stacks/open.ts";
+import { openSystem, type Part } from "../system.ts";
+import { examplesOf, once } from "./run.ts";
+
+const servers: [string, Part[], string][] = [
+  ["start", ["api", "worker", "scheduler"], "run the API, a worker and a scheduler in one process"],
+  ["api", ["api"], "run the gRPC server"],
+  ["worker", ["worker"], "run a worker, which writes rows and the search index"],
+  ["scheduler", ["scheduler"], "run the clock of the chores: counts, repair, purge, retention"],
+];
+
+/** The commands that run until a signal, and the one that prepares the database for them. */
+export function addServers(program: Command): void {
+  for (const [name, parts, description] of servers) {
+    const command = program.command(name).description(description);
+    const api = parts.includes("api");
+    if (api) {
+      command.option("--insecure", "listen beyond loopback without keys, as PARLEY_INSECURE=true");
+    }
+    command.addHelpText("after", examplesOf(name, ...(api ? [`${name} --insecure`] : [])));
+    command.action(({ insecure }: { insecure?: true }) => serve(name, parts, insecure === true));
+  }
+  program
+    .command("migrate")
+    .description("bring the database up to date")
+    .addHelpText("after", examplesOf("migrate"))
+    .action(() =>
+      once({ name: "migrate", logTo: "stdout" }, readEnv(), async (config, log) => {
+        const done = await migrateStack(config);
+        log.info({ migrations: done }, done.length > 0 ? "migrated" : "nothing to migrate");
+      }),
+    );
+}
+
+/** Runs parts on the configured stack until a signal. The log is all that they have to say. */
+function serve(name: string, parts: Part[], insecure: boolean): Promise<void> {
+  const env = insecure ? { ...readEnv(), PARLEY_INSECURE: "true" } : readEnv();
+  return once({ name, logTo: "stdout" }, env, async (config, log) => {
+    if (parts.includes("api")) warnOfTheDoor(config, log);
+    const { processes, api, stack } = await openSystem(config, parts, log);
+    const announce = async () => {
+      if (api !== undefined) greet(config, api.port);
+      log.info({ stack: stack.name }, "started");
+    };
+    try {
+      await runUntilSignal([...processes, { start: announce, stop: async () => {} }], log);
+    } finally {
+      await stack.stop();
+    }
+  });
+}
+
+/** Says loudly what a server lets happen that its operator may not have meant. */
+function warnOfTheDoor(config: Config, log: Logger): void {
+  const address = config.PARLEY_GRPC_ADDRESS;
+  if (isLoopback(address)) return;
+  if (config.PARLEY_KEYS_FILE === "") {
+    log.warn(
+      { address },
+      "INSECURE: no keys are asked for, so whoever gets a connection may do everything",
+    );
+  }
+  if (config.PARLEY_TLS_CERT_FILE === "") {
+    log.warn(
+      { address },
+      "INSECURE: without TLS, keys and messages cross the network in the clear",
+    );
+  }
+}
+
+/** What a person who has just started the server wants to know. */
+function greet(config: Config, port: number): void {
+  const address = config.PARLEY_GRPC_ADDRESS.replace(/:\d+$/, `:${port}`);
+  const place = config.PARLEY_STACK === "embedded" ? `, data in ${config.PARLEY_DATA_DIR}` : "";
+  const tls = config.PARLEY_TLS_CERT_FILE === "" ? "-plaintext" : "-cacert ca.crt";
+  const key = config.PARLEY_KEYS_FILE === "" ? "" : `-H "authorization: Bearer $KEY" `;
+  process.stdout.write(
+    `Parley serves gRPC on ${address} (${config.PARLEY_STACK} stack${place}). Try:\n` +
+      `  grpcurl ${tls} ${key}-d '{"application":{"name":"test name"}}' ${address} ` +
+      `parley.v1.ApplicationService/CreateApplication\n`,
+  );
+}
