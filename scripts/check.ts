@@ -1,9 +1,10 @@
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { generate } from "./gen.ts";
+import { settingsPage } from "./settings.ts";
 
 // Everything that can be said of the tree without running it. Each check is one line of output.
 
@@ -22,6 +23,12 @@ function freshGen(): void {
   } finally {
     rmSync(place, { recursive: true });
   }
+}
+
+/** The reference of settings is what the settings are now. */
+function freshSettings(): void {
+  const page = readFileSync(join(root, "docs", "settings.md"), "utf8");
+  if (page !== settingsPage()) throw new Error("docs/settings.md is stale: npm run gen");
 }
 
 /** No change since main breaks a client that was built before it. */
@@ -47,6 +54,7 @@ const checks: [string, () => void][] = [
   ],
   ["proto breaking: buf", unbroken],
   ["generated code is fresh", freshGen],
+  ["docs/settings.md is fresh", freshSettings],
 ];
 
 let failed = 0;

@@ -1,6 +1,7 @@
 import { execFileSync } from "node:child_process";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { writeSettings } from "./settings.ts";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 
@@ -15,4 +16,7 @@ export function generate(folder: string): void {
   buf("build", "--output", join(folder, "gen", "image.binpb"));
 }
 
-if (import.meta.main) generate(root);
+if (import.meta.main) {
+  generate(root);
+  writeSettings(join(root, "docs"));
+}

@@ -1,7 +1,7 @@
 import { z } from "zod";
 
 // The only reader of process.env. Every setting is a line of the table below, which is also where
-// the table of settings in the README comes from.
+// docs/settings.md and the README's table come from.
 
 /** A whole number within bounds that its error names. */
 function whole(min: number, max: number) {
@@ -9,7 +9,10 @@ function whole(min: number, max: number) {
   return z.coerce.number({ error }).int(error).min(min, error).max(max, error);
 }
 
-const cron = z.string().regex(/^\S+(\s+\S+){4,5}$/, "must be a cron line of five or six fields");
+const cron = z
+  .string()
+  .regex(/^\S+(\s+\S+){4,5}$/, "must be a cron line of five or six fields")
+  .describe("cron line of 5 or 6 fields, in UTC");
 const flag = z.enum(["true", "false"]).transform((text) => text === "true");
 const ADDRESS = /^(\[[0-9a-fA-F:]+\]|[^:\s]+):\d{1,5}$/;
 const address = z
@@ -17,11 +20,17 @@ const address = z
   .refine(
     (text) => ADDRESS.test(text) && Number(text.split(":").pop()) <= 65_535,
     "must be host:port with a port up to 65535",
-  );
-const url = (...protocols: string[]) =>
-  z.string().refine((text) => protocols.includes(URL.parse(text)?.protocol.slice(0, -1) ?? ""), {
-    error: `must be a URL that begins with ${protocols.map((one) => `${one}://`).join(" or ")}`,
-  });
+  )
+  .describe("`host:port`");
+const url = (...protocols: string[]) => {
+  const begins = protocols.map((one) => `${one}://`).join(" or ");
+  return z
+    .string()
+    .refine((text) => protocols.includes(URL.parse(text)?.protocol.slice(0, -1) ?? ""), {
+      error: `must be a URL that begins with ${begins}`,
+    })
+    .describe(`URL, ${begins}`);
+};
 
 interface Setting {
   default: string;
@@ -65,7 +74,8 @@ export const settings = {
     default: "parley-messages",
     schema: z
       .string()
-      .regex(/^[a-z0-9][a-z0-9_-]{0,99}$/, "must be lower-case letters, digits, _ or -"),
+      .regex(/^[a-z0-9][a-z0-9_-]{0,99}$/, "must be lower-case letters, digits, _ or -")
+      .describe("1 to 100 lower-case letters, digits, `_` or `-`"),
     means: "name of the alias; the indices behind it begin with it",
   },
   PARLEY_MYSQL_POOL_MAX: {
@@ -188,17 +198,17 @@ export const settings = {
   PARLEY_CLIENT_KEY: {
     default: "",
     schema: z.string(),
-    means: "the key that `import` sends",
+    means: "the key that `import` and `export` send",
   },
   PARLEY_CLIENT_CA_FILE: {
     default: "",
     schema: z.string(),
-    means: "authorities of the server that `import` and `health` call; set, they speak TLS",
+    means: "authorities of the server that `import`, `export`, `health` call; set, they speak TLS",
   },
   PARLEY_CLIENT_CERT_FILE: {
     default: "",
     schema: z.string(),
-    means: "one PEM file with the certificate of `import` and `health` and its private key",
+    means: "one PEM file with the certificate of `import`, `export`, `health` and its private key",
   },
 } satisfies Record<string, Setting>;
 

@@ -1,5 +1,6 @@
 import { readFileSync } from "node:fs";
 import { expect } from "chai";
+import { settingsPage } from "../../scripts/settings.ts";
 import { ConfigError, settings, toConfig } from "../../src/config.ts";
 
 describe("settings", () => {
@@ -72,12 +73,23 @@ describe("settings", () => {
 });
 
 describe("the README's table of settings", () => {
-  it("has every setting with its default and its meaning", () => {
+  it("says of the settings that it has what they are, and points to the others", () => {
     const readme = readFileSync(new URL("../../README.md", import.meta.url), "utf8");
+    const [, table] = /<!-- settings:begin -->\n([\s\S]*)\n<!-- settings:end -->/.exec(readme)!;
+    const shown = table!.split("\n").slice(2);
     const rows = Object.entries(settings).map(
       ([name, setting]) => `| \`${name}\` | \`${setting.default}\` | ${setting.means} |`,
     );
-    const table = ["| setting | default | meaning |", "|---|---|---|", ...rows].join("\n");
-    expect(readme).to.contain(`<!-- settings:begin -->\n${table}\n<!-- settings:end -->`);
+    expect(rows).to.include.members(shown);
+    expect(shown).to.have.length.above(8);
+    expect(readme).to.include("(docs/settings.md)");
+  });
+});
+
+describe("docs/settings.md", () => {
+  it("has every setting with its type, bound, default and meaning", () => {
+    const page = readFileSync(new URL("../../docs/settings.md", import.meta.url), "utf8");
+    for (const name of Object.keys(settings)) expect(page).to.include(`\n| \`${name}\` | `);
+    expect(page).to.equal(settingsPage());
   });
 });
