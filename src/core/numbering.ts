@@ -1,9 +1,10 @@
 import { ParleyError } from "../errors.ts";
 import type { Epochs, Trust } from "./epochs.ts";
 import { Gate } from "./gate.ts";
+import type { Acceptance, Intake } from "./intake.ts";
 import { encodeDraft, type JobDraft, jobIdOf } from "./jobs.ts";
 import { ACCEPT_ROUNDS_MAX, CEILING_BLOCK, STRANGERS_MAX } from "./limits.ts";
-import type { Acceptance, Counter, Intake, Ledger } from "./ports.ts";
+import type { Counter, Ledger } from "./ports.ts";
 
 /** What stands in the way of a number until the ledger grants something. */
 type Need = Acceptance & { kind: "unseeded" | "exhausted"; unlessSeeded?: boolean };

@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
+import type { Acceptance, AcceptRequest, Intake } from "../../src/core/intake.ts";
 import { encodeDraft, type JobDraft } from "../../src/core/jobs.ts";
-import type { Acceptance, AcceptRequest, Counter, Intake } from "../../src/core/ports.ts";
+import type { Counter } from "../../src/core/ports.ts";
 import { RedisIntake } from "../../src/stacks/redis/intake.ts";
 import { SqliteIntake } from "../../src/stacks/sqlite/intake.ts";
 import { IntakeDb } from "../../src/stacks/sqlite/intake-db.ts";
