@@ -102,7 +102,9 @@ export interface Intake extends Removal {
    * there already or the connection is another.
    */
   install(epoch: { connection: number; epoch: number }): Promise<boolean>;
-  /** The atomic step. It looks at trust, request id, external id, backlog, ceiling, in this order. */
+  /**
+   * The atomic step. In this order it looks at trust, request id, external id, backlog, ceiling.
+   */
   accept(request: AcceptRequest): Promise<Acceptance>;
   /** The same for many messages of one chat: consecutive numbers for all of them, or nothing. */
   acceptBatch(request: BatchRequest): Promise<Acceptance>;

@@ -8,7 +8,7 @@ import type { Chat } from "../../gen/parley/v1/chat.ts";
 import type { Message } from "../../gen/parley/v1/message.ts";
 import type { NumberRange } from "../../gen/parley/v1/state.ts";
 import type { Deletions } from "./deletion.ts";
-import type { Intake } from "./intake.ts";
+import type { ExternalName, Intake } from "./intake.ts";
 import type { JobQueue } from "./job-queue.ts";
 import type { Job } from "./jobs.ts";
 import type { Finding, ListedGap, Position, Rebuild, Upkeep } from "./upkeep.ts";
@@ -73,8 +73,12 @@ export interface Store {
    */
   insertJobs(jobs: Job[]): Promise<Outcome[]>;
   findChat(key: ChatKey, signal?: AbortSignal): Promise<Chat | undefined>;
+  /** The newest of an external id: docs/adr/0090 says when there can be more than one. */
+  findNamedChat(name: ExternalName, signal?: AbortSignal): Promise<Chat | undefined>;
   listChats(applicationToken: string, page: NumberPage): Promise<Chat[]>;
   listMessages(key: ChatKey, page: NumberPage): Promise<Message[]>;
+  /** How many numbers of a range have a row. */
+  countMessages(key: ChatKey, range: NumberRange, signal?: AbortSignal): Promise<number>;
   /** The messages of these numbers that exist, in no promised order. At most 1,001 numbers. */
   findMessages(key: ChatKey, numbers: number[], signal?: AbortSignal): Promise<Message[]>;
   /**
@@ -127,6 +131,8 @@ export interface Ledger {
     counter: Counter;
     epoch: number;
     ceiling?: number;
+    /** So many numbers must fit above the start, or above the ceiling that was reached. */
+    room?: number;
     known: boolean;
     atLeast?: number;
     lost?: boolean;

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { ParleyError } from "../../errors.ts";
 
-/** What steps in one transaction weigh; more would keep the process from everything else for too long. */
+/** What the steps in one transaction weigh; more would keep the process from all else too long. */
 const GROUP_MAX = 1_000;
 
 /** Each step makes the next version of the file; a new file goes through all of them. */

@@ -34,11 +34,6 @@ export function prepareIntake(db: IntakeDb) {
   const forget = db.prepare("UPDATE counters SET changed = NULL WHERE key = ? AND changed = ?");
   const remove = db.prepare("DELETE FROM counters WHERE key = ?");
   const removeRange = db.prepare("DELETE FROM counters WHERE key > ? AND key < ?");
-  const mark = db.prepare("SELECT mark FROM marks WHERE key = ?");
-  const setMark = db.prepare("INSERT OR REPLACE INTO marks (key, mark) VALUES (?, ?)");
-  const dropMark = db.prepare("DELETE FROM marks WHERE key = ?");
-  const insertJob = db.prepare("INSERT INTO jobs (id, data, create_ms) VALUES (?, ?, ?)");
-  const job = db.prepare("SELECT data, parked FROM jobs WHERE id = ?");
 
   return {
     ledger: () => ledger.get() as { epoch: number; accepts: number; jobs: number },
@@ -76,14 +71,33 @@ export function prepareIntake(db: IntakeDb) {
     forget: (key: string, change: string) => forget.run(key, change),
     remove: (key: string) => remove.run(key),
     removeChats: (key: string) => removeRange.run(`${key}-`, `${key}.`),
-    mark: (key: string) => (mark.get(key) as { mark: string } | undefined)?.mark,
-    setMark: (key: string, value: string) => setMark.run(key, value),
-    dropMark: (key: string) => dropMark.run(key),
+    ...prepareJobs(db),
+    ...prepareMarks(db),
+    ...prepareRequests(db),
+    ...prepareNames(db),
+  };
+}
+
+function prepareJobs(db: IntakeDb) {
+  const insertJob = db.prepare("INSERT INTO jobs (id, data, create_ms) VALUES (?, ?, ?)");
+  const job = db.prepare("SELECT data, parked FROM jobs WHERE id = ?");
+
+  return {
     insertJob: (job: { id: string; data: string; createMs: number }) =>
       insertJob.run(job.id, job.data, job.createMs),
     job: (id: string) => job.get(id) as { data: string; parked: number } | undefined,
-    ...prepareRequests(db),
-    ...prepareNames(db),
+  };
+}
+
+function prepareMarks(db: IntakeDb) {
+  const mark = db.prepare("SELECT mark FROM marks WHERE key = ?");
+  const setMark = db.prepare("INSERT OR REPLACE INTO marks (key, mark) VALUES (?, ?)");
+  const dropMark = db.prepare("DELETE FROM marks WHERE key = ?");
+
+  return {
+    mark: (key: string) => (mark.get(key) as { mark: string } | undefined)?.mark,
+    setMark: (key: string, value: string) => setMark.run(key, value),
+    dropMark: (key: string) => dropMark.run(key),
   };
 }
 
