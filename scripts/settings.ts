@@ -18,9 +18,10 @@ const GROUPS: [title: string, names: RegExp][] = [
 
 const HEAD = `# Settings
 
-Parley reads its settings from environment variables. An unknown \`PARLEY_\` name, or a value outside its bounds, is named
-at the start and ends the command with exit code 2. An empty value means the default. All processes of one deployment
-need the same values for what they share: the stack, its addresses, \`PARLEY_ELASTICSEARCH_INDEX\` and \`PARLEY_STALL_MS\`.
+Parley reads its settings from environment variables. An unknown \`PARLEY_\` name, or a value out of
+bounds, is named at the start and ends the command with exit code 2. An empty value means the
+default. All processes of one deployment need the same values for what they share: the stack, its
+addresses, \`PARLEY_ELASTICSEARCH_INDEX\` and \`PARLEY_STALL_MS\`.
 
 \`npm run gen\` makes this page from \`src/config.ts\`.
 `;
