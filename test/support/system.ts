@@ -3,6 +3,7 @@ import { BadRequest, ErrorInfo, RetryInfo } from "../../gen/google/rpc/error_det
 import { Status } from "../../gen/google/rpc/status.ts";
 import {
   ApplicationServiceClient,
+  BatchCreateMessagesRequest,
   ChatServiceClient,
   CreateApplicationRequest,
   CreateChatRequest,
@@ -144,6 +145,11 @@ export function openClients(target: string, connection?: Connection) {
     getChat: promised(chats, chats.getChat, GetChatRequest),
     listChats: promised(chats, chats.listChats, ListChatsRequest),
     deleteChat: promised(chats, chats.deleteChat, DeleteChatRequest),
+    batchCreateMessages: promised(
+      messages,
+      messages.batchCreateMessages,
+      BatchCreateMessagesRequest,
+    ),
     createMessage: promised(messages, messages.createMessage, CreateMessageRequest),
     getMessage: promised(messages, messages.getMessage, GetMessageRequest),
     listMessages: promised(messages, messages.listMessages, ListMessagesRequest),
