@@ -65,7 +65,7 @@ export async function getMessage(
   throw await missingMessage(core, key, number, call);
 }
 
-/** The error that says why no message has a number: there is no chat, or it is void, or too high. */
+/** The error that says why no message has a number: no chat has it, or it is void or too high. */
 export async function missingMessage(
   core: Core,
   key: ChatKey,

@@ -100,7 +100,7 @@ describeStacks("late and repeated work", (stack) => {
     await expectEdited();
   });
 
-  it("finds an edit that a crash kept from the index, and shows nothing wrong until then", async () => {
+  it("finds an edit that a crash kept from the index, and shows nothing wrong before", async () => {
     const { store, index } = parley.system.stack;
     // All that is left of a call whose process ended after the commit.
     await store.updateMessage(key, 1, { body: "new text" }, ANY);
