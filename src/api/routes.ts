@@ -12,6 +12,7 @@ import {
 import { batchCreateMessages } from "../core/batches.ts";
 import { createChat, deleteChat, getChat, listChats } from "../core/chats.ts";
 import type { Call, Core } from "../core/core.ts";
+import { deleteMessage, updateMessage } from "../core/edits.ts";
 import { createMessage, getMessage, listMessages } from "../core/messages.ts";
 import { searchMessages } from "../core/search.ts";
 import { type Access, read, write } from "./access.ts";
@@ -33,10 +34,6 @@ type Routes<Service> = {
     ? Route<Request, Response>
     : never;
 };
-
-async function notYet(): Promise<never> {
-  throw new Error("scaffold");
-}
 
 const applications: Routes<typeof ApplicationServiceService> = {
   createApplication: { access: write.all, rule: rules.createApplication, run: createApplication },
@@ -67,8 +64,8 @@ const messages: Routes<typeof MessageServiceService> = {
     rule: rules.batchCreateMessages,
     run: batchCreateMessages,
   },
-  updateMessage: { access: write.one, rule: rules.searchMessages, run: notYet },
-  deleteMessage: { access: write.one, rule: rules.searchMessages, run: notYet },
+  updateMessage: { access: write.one, rule: rules.updateMessage, run: updateMessage },
+  deleteMessage: { access: write.one, rule: rules.deleteMessage, run: deleteMessage },
 };
 
 /** Every service that is served, with the routes of its RPCs. */

@@ -52,6 +52,9 @@ export const WAIT_POLL_MS = { first: 5, last: 100 };
 /** Tries to get or create a chat that others keep deleting. */
 export const NAME_ROUNDS_MAX = 10;
 
+/** So long a change waits for the search index; after that it is answered all the same. */
+export const INDEX_CHANGE_MS = 1_000;
+
 /** Tries of one accept to come to terms with epochs and ceilings before it says UNAVAILABLE. */
 export const ACCEPT_ROUNDS_MAX = 200;
 

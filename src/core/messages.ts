@@ -16,6 +16,7 @@ import { findJobs, isReplayDeleted } from "./deletion.ts";
 import { densePage, isVoid, type Source } from "./dense.ts";
 import { digestOf, type Job, type MessageContent, type MessageJob, requestIdOf } from "./jobs.ts";
 import { decodePageToken, encodePageToken, pageSizeOf } from "./pages.ts";
+import type { ChatKey } from "./ports.ts";
 import { waitForState } from "./wait.ts";
 
 export async function createMessage(
@@ -76,9 +77,19 @@ export async function getMessage(
   // Between the two looks the job may have become a row.
   const late = await find();
   if (late !== undefined) return { message: late };
+  throw await missingMessage(core, key, number, call);
+}
+
+/** The error that says why no message has a number: no chat has it, or it is void or too high. */
+export async function missingMessage(
+  core: Core,
+  key: ChatKey,
+  number: number,
+  call: Call,
+): Promise<ParleyError> {
   await requireChat(core, key, call);
-  if (await isVoid(core, key, number)) throw numberVoid(number);
-  throw new ParleyError("MESSAGE_NOT_FOUND", `the chat has no message ${number}`);
+  if (await isVoid(core, key, number)) return numberVoid(number);
+  return new ParleyError("MESSAGE_NOT_FOUND", `the chat has no message ${number}`);
 }
 
 export async function listMessages(

@@ -10,6 +10,7 @@ import {
   CreateMessageRequest,
   DeleteApplicationRequest,
   DeleteChatRequest,
+  DeleteMessageRequest,
   GetApplicationRequest,
   GetChatRequest,
   GetMessageRequest,
@@ -19,6 +20,7 @@ import {
   MessageServiceClient,
   SearchMessagesRequest,
   UpdateApplicationRequest,
+  UpdateMessageRequest,
 } from "../../src/client.ts";
 import { type Config, toConfig } from "../../src/config.ts";
 import type { Connection } from "../../src/connect.ts";
@@ -154,6 +156,8 @@ export function openClients(target: string, connection?: Connection) {
     getMessage: promised(messages, messages.getMessage, GetMessageRequest),
     listMessages: promised(messages, messages.listMessages, ListMessagesRequest),
     searchMessages: promised(messages, messages.searchMessages, SearchMessagesRequest),
+    updateMessage: promised(messages, messages.updateMessage, UpdateMessageRequest),
+    deleteMessage: promised(messages, messages.deleteMessage, DeleteMessageRequest),
     close: () => {
       for (const client of [applications, chats, messages]) client.close();
     },
