@@ -1,6 +1,8 @@
 import { randomUUID } from "node:crypto";
 
 import { setTimeout as sleep } from "node:timers/promises";
+import { Pages } from "./api/call.ts";
+import { Door, type DoorOptions } from "./api/door.ts";
 import { Api, type ApiOptions } from "./api/server.ts";
 
 import type { Config } from "./config.ts";
@@ -67,8 +69,11 @@ export async function openSystem(
   }
   let api: Api | undefined;
   if (which.includes("api")) {
-    api = new Api({ core, log }, { graceMs, ...doorOf(config) });
-    processes.push(api);
+    // Callers of every kind pass one door, so a bound on calls is one bound.
+    const door = new Door(doorOf(config), log);
+    const calls = { core, log, door, pages: new Pages() };
+    api = new Api(calls, { graceMs, ...listenerOf(config) });
+    processes.push(door, api);
   }
   if (stack.name === "embedded" && which.length > 0) {
     processes.push(new OperatorsDoor({ stack, core, config, log }));
@@ -78,19 +83,25 @@ export async function openSystem(
   return { stack, core, processes, api };
 }
 
-/** Where the API listens and who gets in. */
-function doorOf(config: Config): Omit<ApiOptions, "graceMs"> {
+/** Who gets in. */
+function doorOf(config: Config): DoorOptions {
   const callsPerSecond = config.PARLEY_RATE_LIMIT;
   const burst = config.PARLEY_RATE_BURST || callsPerSecond;
+  return {
+    keysFile: config.PARLEY_KEYS_FILE || undefined,
+    rate: callsPerSecond === 0 ? undefined : { callsPerSecond, burst },
+  };
+}
+
+/** Where the API listens, and to what. */
+function listenerOf(config: Config): Omit<ApiOptions, "graceMs"> {
   const clientCaFile = config.PARLEY_TLS_CLIENT_CA_FILE || undefined;
   const certFile = config.PARLEY_TLS_CERT_FILE;
   const keyFile = config.PARLEY_TLS_KEY_FILE;
   return {
     address: config.PARLEY_GRPC_ADDRESS,
     tls: certFile === "" ? undefined : { certFile, keyFile, clientCaFile },
-    keysFile: config.PARLEY_KEYS_FILE || undefined,
     health: config.PARLEY_HEALTH,
     reflection: config.PARLEY_REFLECTION,
-    rate: callsPerSecond === 0 ? undefined : { callsPerSecond, burst },
   };
 }
