@@ -17,12 +17,12 @@ export function toJson(type: DescMessage, value: Json): Json {
   const json: Json = {};
   for (const field of type.fields) {
     const one = value[field.localName];
-    if (one !== undefined) json[field.name] = valueOf(field, one);
+    if (one !== undefined) json[field.name] = jsonOf(field, one);
   }
   return json;
 }
 
-function valueOf(field: DescField, value: unknown): unknown {
+function jsonOf(field: DescField, value: unknown): unknown {
   if (field.message === undefined || field.fieldKind === "map") {
     return field.fieldKind === "enum" ? field.enum.value[value as number]!.name : value;
   }

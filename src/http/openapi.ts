@@ -5,7 +5,7 @@ import { exampleFailure, examples } from "./examples.ts";
 import { ownReasons } from "./faults.ts";
 import { answerOf, schemaOf } from "./json.ts";
 import type { HttpRoute } from "./routes.ts";
-import { type Parameter, pathParameters } from "./shapes.ts";
+import { ONE_OF, type Parameter, pathParameters } from "./shapes.ts";
 
 // The OpenAPI 3.1 document, made from the same tables that requests are read by: the routes, their
 // shapes, and the contract for the answers.
@@ -20,10 +20,8 @@ const FAILURES: Record<number, string> = {
   401: "The call carries no key, or one that is not known or has expired.",
   403: "The key is known but may not do this.",
   404: "There is no such application or chat, or it was deleted.",
-  405: "The path does not take this method; `Allow` says which it takes.",
   408: "The request was not whole within 10 s.",
   409: "The Idempotency-Key was used before with other content.",
-  412: "What is there does not allow this.",
   413: `The body has more than ${BODY_BYTES_MAX} bytes.`,
   415: "The body is not application/json.",
   429: "Too many calls, or too much work waits to be stored; `Retry-After` says when to retry.",
@@ -140,8 +138,28 @@ function idempotencyKey(): Json {
 }
 
 function requestBody(shape: z.ZodType, required: boolean): Json {
-  const { $schema: _, ...schema } = z.toJSONSchema(shape, { io: "input" }) as Json;
+  const options = {
+    io: "input",
+    override: ({ jsonSchema }: { jsonSchema: Json }) => splitAlternatives(jsonSchema),
+  } as const;
+  const { $schema: _, ...schema } = z.toJSONSchema(shape, options) as Json;
   return { required, content: { "application/json": { schema } } };
+}
+
+/** An object with one of several fields becomes one schema for each of them. */
+function splitAlternatives(schema: Json): void {
+  const { [ONE_OF]: names, type, properties, required = [], ...rest } = schema;
+  if (names === undefined) return;
+  const others = (name: string) => (names as string[]).filter((one) => one !== name);
+  for (const name of Object.keys(schema)) delete schema[name];
+  schema.oneOf = (names as string[]).map((name) => ({
+    type,
+    ...rest,
+    required: [...(required as string[]), name],
+    properties: Object.fromEntries(
+      Object.entries(properties as Json).filter(([one]) => !others(name).includes(one)),
+    ),
+  }));
 }
 
 function successes(route: HttpRoute, type: DescMessage, schemas: Record<string, Json>): Json {
@@ -194,10 +212,8 @@ function failures(route: HttpRoute): Json {
 
 function failureResponse(status: number, description: string): Json {
   const retry = status === 429 || status === 503;
-  const allow = { Allow: { description: "What it takes.", schema: { type: "string" } } };
   const headers = {
     ...(retry && { "Retry-After": { $ref: "#/components/headers/RetryAfter" } }),
-    ...(status === 405 && allow),
     ...(status === 401 && {
       "WWW-Authenticate": { description: "Bearer.", schema: { type: "string" } },
     }),

@@ -127,7 +127,10 @@ export class HttpApi implements Process {
     server.removeAllContentTypeParsers();
     server.addContentTypeParser("*", { parseAs: "buffer" }, (_, body, done) => done(null, body));
     server.setErrorHandler<FastifyError>((error, _, reply) => this.refuse(reply, error));
-    server.setNotFoundHandler((request, reply) => this.refuseRoute(request, reply));
+    // Before Fastify has an opinion on the body of what nobody takes.
+    server.addHook("onRequest", (request, reply, done) =>
+      request.is404 ? this.refuseRoute(request, reply) : done(),
+    );
     for (const route of httpRoutes) this.addRoute(server, route);
     const contract = JSON.stringify(describeHttp(httpRoutes, { health: this.options.health }));
     server.get("/openapi.json", (_, reply) => this.say(reply, 200, contract));

@@ -16,9 +16,10 @@ function mustBe(what: string) {
     input === undefined ? "must be there" : `must be ${what}`;
 }
 
+/** Marks an object that has one of several fields, for the OpenAPI document. */
+export const ONE_OF = "x-one-of";
+
 const WITHOUT_NUL = "^[^\\u0000]*$";
-/** At the most, so that a body of one character each is not refused; its own bound is in bytes. */
-const ATTRIBUTE_BYTES_MAX = 2_048;
 
 /** A JSON string; half a surrogate pair cannot be kept, so it is no text. */
 function text(meta: Record<string, unknown>) {
@@ -36,7 +37,7 @@ function object<T extends z.ZodRawShape>(shape: T, meta: Record<string, unknown>
 const attributes = z
   .record(
     text({ minLength: 1, maxLength: 64, pattern: WITHOUT_NUL }),
-    text({ pattern: WITHOUT_NUL, maxLength: ATTRIBUTE_BYTES_MAX }),
+    text({ pattern: WITHOUT_NUL }),
     { error: "must be an object" },
   )
   .meta({
@@ -89,7 +90,8 @@ const message = object({
       context.addIssue({ code: "custom", path, message: "must be the same as message.body" });
     }
   })
-  .meta({ anyOf: [{ required: ["message"] }, { required: ["body"] }] });
+  // That both may be there where they are the same, JSON Schema cannot say.
+  .meta({ [ONE_OF]: ["message", "body"] });
 
 /** The bodies of requests. */
 export const bodies = {
