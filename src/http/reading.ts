@@ -39,17 +39,17 @@ export function readRequest(route: HttpRoute, raw: Raw): unknown {
 
 /** What the rules call a field, as this request writes it. */
 export function renameFor(route: HttpRoute, raw: Raw): Rename {
-  const names: Record<string, string> = {
-    application_token: "token",
-    "application.token": "token",
-    chat_number: "number",
-    request_id: "Idempotency-Key",
-    query: "message",
-  };
   // Only a message has two names for its body; one that is broken is not read as far as that.
   const written = route.body !== undefined && raw.body?.includes('"body"') ? "body" : "message";
-  names["message.body"] = `message.${written}`;
-  return (field) => names[field] ?? field;
+  const names = new Map([
+    ["application_token", "token"],
+    ["application.token", "token"],
+    ["chat_number", "number"],
+    ["request_id", "Idempotency-Key"],
+    ["query", "message"],
+    ["message.body", `message.${written}`],
+  ]);
+  return (field) => names.get(field) ?? field;
 }
 
 function invalid(violations: Violation[]): ParleyError {

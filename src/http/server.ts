@@ -186,7 +186,7 @@ export class HttpApi implements Process {
     return reply
       .code(status)
       .headers({
-        "content-type": "application/json",
+        "content-type": "application/json; charset=utf-8",
         "cache-control": "no-store",
         "x-content-type-options": "nosniff",
       })
