@@ -37,7 +37,7 @@ export function schemaOf(type: DescMessage, components: Record<string, Json>): J
   const { name } = type;
   if (components[name] === undefined) {
     const properties: Record<string, Json> = {};
-    components[name] = { type: "object", properties, required: [], additionalProperties: false };
+    components[name] = { type: "object", properties, required: [] };
     for (const field of type.fields) {
       const description = commentOf(type, field);
       properties[field.name] = { ...fieldSchema(field, components), description };
