@@ -76,8 +76,9 @@ const message = object({
   original_time: z.iso
     .datetime({ offset: true, error: "must be a time such as 2030-01-31T00:00:00Z" })
     .meta({
-      description: "When it was written where it comes from; it orders nothing.",
+      description: "When it was written where it comes from, from 1970 on; it orders nothing.",
       format: "date-time",
+      pattern: "^(19[7-9][0-9]|[2-9][0-9]{3})-",
       examples: ["2026-01-31T08:30:00Z"],
     })
     .optional(),
