@@ -173,7 +173,7 @@ export const settings = {
   PARLEY_HEALTH: {
     default: "true",
     schema: flag,
-    means: "whether `grpc.health.v1` is served; it needs no key",
+    means: "whether `grpc.health.v1` and `/healthz` are served; they need no key",
   },
   PARLEY_REFLECTION: {
     default: "true",

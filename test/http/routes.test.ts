@@ -1,5 +1,8 @@
 import { randomUUID } from "node:crypto";
 import { expect } from "chai";
+import { Chat } from "../../gen/parley/v1/chat.ts";
+import { Message } from "../../gen/parley/v1/message.ts";
+import { httpRoutes } from "../../src/http/routes.ts";
 import { HTTP, type HttpAnswer, httpOf } from "../support/http.ts";
 import { describeStacks, freshPlace, type Place, type Running, start } from "../support/system.ts";
 
@@ -145,5 +148,31 @@ describeStacks("HTTP", (stack) => {
     const { status, json, headers } = await call("HEAD", `/applications/${token}`);
     expect({ status, json }).to.deep.equal({ status: 200, json: undefined });
     expect(Number(headers.get("content-length"))).to.be.above(0);
+  });
+});
+
+describe("the routes of HTTP", () => {
+  const requestOf = (at: string, body: unknown) =>
+    httpRoutes
+      .find(({ method, path }) => `${method} ${path}` === at)!
+      .request({ token: "a token", number: 7, query: {}, body, requestId: "" });
+
+  it("pass on what services need on a record", () => {
+    const attributes = { topic: "orders", constructor: "any name may stand here" };
+    const chat = { external_id: "order-17", attributes };
+    expect(requestOf("POST /applications/{token}/chats", { chat })).to.deep.include({
+      applicationToken: "a token",
+      chat: Chat.fromPartial({ externalId: "order-17", attributes }),
+    });
+    const message = { message: "hello", attributes, original_time: "2020-01-01T01:00:00+01:00" };
+    const at = "POST /applications/{token}/chats/{number}/message";
+    expect(requestOf(at, { message })).to.deep.include({
+      chatNumber: 7,
+      message: Message.fromPartial({
+        body: "hello",
+        attributes,
+        originalTime: new Date("2020-01-01T00:00:00Z"),
+      }),
+    });
   });
 });
