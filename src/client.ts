@@ -20,6 +20,7 @@ export {
 } from "../gen/parley/v1/application.ts";
 export {
   Chat,
+  Chat_AttributesEntry,
   ChatServiceClient,
   type ChatServiceServer,
   ChatServiceService,
@@ -37,13 +38,18 @@ export {
   ErrorReason,
 } from "../gen/parley/v1/errors.ts";
 export {
+  BatchCreateMessagesRequest,
+  BatchCreateMessagesResponse,
   CreateMessageRequest,
   CreateMessageResponse,
+  DeleteMessageRequest,
+  DeleteMessageResponse,
   GetMessageRequest,
   GetMessageResponse,
   ListMessagesRequest,
   ListMessagesResponse,
   Message,
+  Message_AttributesEntry,
   MessageServiceClient,
   type MessageServiceServer,
   MessageServiceService,
@@ -51,6 +57,12 @@ export {
   SearchMessagesResponse,
   SearchMessagesResponse_Result,
   SearchMessagesResponse_Segment,
+  UpdateMessageRequest,
+  UpdateMessageResponse,
+  WatchMessagesRequest,
+  WatchMessagesResponse,
+  WatchMessagesResponse_CaughtUp,
+  WatchMessagesResponse_Heartbeat,
 } from "../gen/parley/v1/message.ts";
 export {
   NumberRange,

@@ -9,6 +9,7 @@ import {
   listApplications,
   updateApplication,
 } from "../core/applications.ts";
+import { batchCreateMessages } from "../core/batches.ts";
 import { createChat, deleteChat, getChat, listChats } from "../core/chats.ts";
 import type { Call, Core } from "../core/core.ts";
 import { createMessage, getMessage, listMessages } from "../core/messages.ts";
@@ -61,7 +62,11 @@ export const messages: Routes<typeof MessageServiceService> = {
   getMessage: { access: read.one, rule: rules.getMessage, run: getMessage },
   listMessages: { access: read.one, rule: rules.listMessages, run: listMessages },
   searchMessages: { access: read.one, rule: rules.searchMessages, run: searchMessages },
-  batchCreateMessages: { access: write.one, rule: rules.searchMessages, run: notYet },
+  batchCreateMessages: {
+    access: write.one,
+    rule: rules.batchCreateMessages,
+    run: batchCreateMessages,
+  },
   updateMessage: { access: write.one, rule: rules.searchMessages, run: notYet },
   deleteMessage: { access: write.one, rule: rules.searchMessages, run: notYet },
 };

@@ -3,7 +3,9 @@ import type { Application } from "../../../gen/parley/v1/application.ts";
 import type { Chat } from "../../../gen/parley/v1/chat.ts";
 import type { Message } from "../../../gen/parley/v1/message.ts";
 import { type NumberRange, State } from "../../../gen/parley/v1/state.ts";
+import { parseAttributes } from "../../core/attributes.ts";
 import { DELETED_ALL } from "../../core/deletion.ts";
+import type { ExternalName } from "../../core/intake.ts";
 import type { Job } from "../../core/jobs.ts";
 import { UNCHANGED } from "../../core/messages.ts";
 import type { ChatKey, Counter, NumberPage, Outcome, Store } from "../../core/ports.ts";
@@ -111,7 +113,7 @@ export class SqlStore implements Store {
     return this.database.read(async (em) => {
       const rows = await em
         .createQueryBuilder(ChatRow, "c")
-        .select(["c.number", "c.messagesCount", "c.countTime", "c.createTime"])
+        .select(CHAT_FIELDS)
         .innerJoin("c.application", "a")
         .where({ "a.token": applicationToken, "a.deleteTime": null, number: within(page) })
         .orderBy({ number: page.order })
@@ -119,6 +121,23 @@ export class SqlStore implements Store {
         .execute<ChatRow[]>("all");
       return rows.map((row) => chatOf(row, applicationToken));
     }, page.signal);
+  }
+
+  findNamedChat(name: ExternalName, signal?: AbortSignal): Promise<Chat | undefined> {
+    const { applicationToken, externalId } = name;
+    return this.database.read(async (em) => {
+      const row = await em
+        .createQueryBuilder(ChatRow, "c")
+        .select(CHAT_FIELDS)
+        .innerJoin("c.application", "a")
+        .where({ "a.token": applicationToken, "a.deleteTime": null, externalId })
+        // MySQL takes no notice of spaces at the end.
+        .andWhere(raw("octet_length(c.external_id) = ?", [Buffer.byteLength(externalId)]))
+        .orderBy({ number: "desc" })
+        .limit(1)
+        .execute<ChatRow | null>("get");
+      return row === null ? undefined : chatOf(row, applicationToken);
+    }, signal);
   }
 
   listMessages(key: ChatKey, page: NumberPage): Promise<Message[]> {
@@ -130,6 +149,18 @@ export class SqlStore implements Store {
         .execute<MessageRow[]>("all");
       return rows.map((row) => messageOf(row, key));
     }, page.signal);
+  }
+
+  countMessages(key: ChatKey, range: NumberRange, signal?: AbortSignal): Promise<number> {
+    return this.database.read(async (em) => {
+      const [row] = await this.database.rows<{ count: number }>(
+        em,
+        `SELECT COUNT(*) AS count FROM applications a JOIN messages m ON m.application_id = a.id
+          WHERE a.token = ? AND m.chat_number = ? AND m.number BETWEEN ? AND ?`,
+        [key.applicationToken, key.chatNumber, range.firstNumber, range.lastNumber],
+      );
+      return Number(row!.count);
+    }, signal);
   }
 
   async findMessages(key: ChatKey, numbers: number[], signal?: AbortSignal): Promise<Message[]> {
@@ -196,11 +227,20 @@ const NOT_DELETED = `NOT EXISTS (SELECT 1 FROM ceilings c WHERE c.application_id
 function messagesOf(em: Session, { applicationToken, chatNumber }: ChatKey) {
   return em
     .createQueryBuilder(MessageRow, "m")
-    .select(["m.number", "m.body", "m.author", "m.createTime"])
+    .select(["m.number", "m.body", "m.author", "m.createTime", "m.attributes", "m.originalTime"])
     .innerJoin("m.application", "a")
     .where({ "a.token": applicationToken, "a.deleteTime": null, chatNumber })
     .andWhere(raw(NOT_DELETED, [chatNumber, DELETED_ALL]));
 }
+
+const CHAT_FIELDS = [
+  "c.number",
+  "c.messagesCount",
+  "c.countTime",
+  "c.createTime",
+  "c.externalId",
+  "c.attributes",
+] as const;
 
 function within(page: NumberPage): { $gt: number; $lt?: number } {
   if (page.before > Number.MAX_SAFE_INTEGER) return { $gt: page.after };
@@ -216,14 +256,21 @@ function chatOf(row: ChatRow, applicationToken: string): Chat {
   const { number, messagesCount, createTime } = row;
   const countTime = row.countTime ?? undefined;
   const state = State.STATE_PERSISTED;
-  const plain = { deletedCount: 0, externalId: "", attributes: {} };
+  const said = {
+    externalId: row.externalId ?? "",
+    attributes: parseAttributes(row.attributes),
+  };
+  const plain = { deletedCount: 0, ...said };
   return { ...plain, applicationToken, number, messagesCount, countTime, createTime, state };
 }
 
 function messageOf(row: MessageRow, key: ChatKey): Message {
   const { number, body, author, createTime } = row;
   const state = State.STATE_PERSISTED;
-  return { ...UNCHANGED, ...pick(key), number, body, author, createTime, state };
+  const attributes = parseAttributes(row.attributes);
+  const originalTime = row.originalTime ?? undefined;
+  const said = { body, author, attributes, originalTime };
+  return { ...UNCHANGED, ...pick(key), number, ...said, createTime, state };
 }
 
 /** A key that came in a larger object. */

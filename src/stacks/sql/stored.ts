@@ -1,3 +1,4 @@
+import { type Attributes, parseAttributes, textOfAttributes } from "../../core/attributes.ts";
 import type { Job } from "../../core/jobs.ts";
 import type { Database, Session } from "./database.ts";
 import { WORDS } from "./dialects.ts";
@@ -14,8 +15,11 @@ export interface Placed {
 export interface Content {
   createMs: number;
   requestId: string | undefined;
+  externalId?: string | undefined;
+  attributes?: Attributes | undefined;
   body?: string;
   author?: string;
+  originalMs?: number | undefined;
 }
 
 interface StoredRow {
@@ -24,6 +28,9 @@ interface StoredRow {
   number: number;
   create_time: string | number;
   request_id: string | null;
+  external_id: string | null;
+  attributes: string | null;
+  original_time: string | number | null;
   body?: string;
   author?: string;
 }
@@ -43,14 +50,16 @@ export async function findStored(
   };
   const chats = await database.rows<StoredRow>(
     em,
-    `SELECT c.application_id, 0 AS chat_number, c.number, c.create_time, c.request_id
+    `SELECT c.application_id, 0 AS chat_number, c.number, c.create_time, c.request_id,
+      c.external_id, c.attributes, NULL AS original_time
       FROM ${given} JOIN chats c
       ON c.application_id = given.application_id AND c.number = given.value`,
     [keysOf("chat")],
   );
   const messages = await database.rows<StoredRow>(
     em,
-    `SELECT m.application_id, m.chat_number, m.number, m.create_time, m.request_id, m.body, m.author
+    `SELECT m.application_id, m.chat_number, m.number, m.create_time, m.request_id,
+      NULL AS external_id, m.attributes, m.original_time, m.body, m.author
       FROM ${given} JOIN messages m ON m.application_id = given.application_id
       AND m.chat_number = given.number AND m.number = given.value`,
     [keysOf("message")],
@@ -67,8 +76,14 @@ function nameOfStored(row: StoredRow): string {
 }
 
 function contentOf(row: StoredRow): Content {
-  const { body, author } = row;
-  const base = { createMs: msOf(row.create_time), requestId: row.request_id ?? undefined };
+  const { body, author, original_time: originalTime } = row;
+  const base = {
+    createMs: msOf(row.create_time),
+    requestId: row.request_id ?? undefined,
+    externalId: row.external_id ?? undefined,
+    attributes: parseAttributes(row.attributes),
+    originalMs: originalTime === null ? undefined : msOf(originalTime),
+  };
   return body === undefined || author === undefined ? base : { ...base, body, author };
 }
 
@@ -82,5 +97,8 @@ export function differenceOf(one: Content, other: Content): string | undefined {
   if (one.body !== other.body) return "body";
   if (one.author !== other.author) return "author";
   if (one.createMs !== other.createMs) return "create time";
+  if (one.externalId !== other.externalId) return "external id";
+  if (one.originalMs !== other.originalMs) return "original time";
+  if (textOfAttributes(one.attributes) !== textOfAttributes(other.attributes)) return "attributes";
   return one.requestId === other.requestId ? undefined : "request id";
 }
