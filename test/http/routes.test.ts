@@ -1,8 +1,5 @@
 import { randomUUID } from "node:crypto";
 import { expect } from "chai";
-import { Chat } from "../../gen/parley/v1/chat.ts";
-import { Message } from "../../gen/parley/v1/message.ts";
-import { httpRoutes } from "../../src/http/routes.ts";
 import { HTTP, type HttpAnswer, httpOf } from "../support/http.ts";
 import { describeStacks, freshPlace, type Place, type Running, start } from "../support/system.ts";
 
@@ -127,6 +124,28 @@ describeStacks("HTTP", (stack) => {
     expect(rechat.json.chat.number).to.equal(chat.json.chat.number);
   });
 
+  it("keeps what services need on a record, and finds a chat by its external id", async () => {
+    const attributes = { topic: "orders", constructor: "any name may stand here" };
+    const body = { chat: { external_id: "order-17", attributes } };
+    const made = await call("POST", `${chats()}?wait_for=STATE_PERSISTED`, { body });
+    const again = await call("POST", chats(), { body });
+    expect([made.status, again.status]).to.deep.equal([201, 200]);
+    expect(again.json).to.include({ existed: true });
+    const { number } = made.json.chat;
+    expect(again.json.chat).to.deep.include({ number, external_id: "order-17", attributes });
+
+    const message = {
+      body: "from elsewhere",
+      attributes,
+      original_time: "2020-01-01T01:00:00+01:00",
+    };
+    const path = `${chats()}/${number}/message?wait_for=STATE_PERSISTED`;
+    expect((await call("POST", path, { body: { message } })).status).to.equal(201);
+    const listed = await call("GET", `/messages/${token}/${number}`);
+    const [found] = listed.json.messages;
+    expect(found).to.deep.include({ attributes, original_time: "2020-01-01T00:00:00.000Z" });
+  });
+
   it("says what is not there, with the reason", async () => {
     const stranger = randomUUID();
     const body = { message: { body: "x" } };
@@ -148,31 +167,5 @@ describeStacks("HTTP", (stack) => {
     const { status, json, headers } = await call("HEAD", `/applications/${token}`);
     expect({ status, json }).to.deep.equal({ status: 200, json: undefined });
     expect(Number(headers.get("content-length"))).to.be.above(0);
-  });
-});
-
-describe("the routes of HTTP", () => {
-  const requestOf = (at: string, body: unknown) =>
-    httpRoutes
-      .find(({ method, path }) => `${method} ${path}` === at)!
-      .request({ token: "a token", number: 7, query: {}, body, requestId: "" });
-
-  it("pass on what services need on a record", () => {
-    const attributes = { topic: "orders", constructor: "any name may stand here" };
-    const chat = { external_id: "order-17", attributes };
-    expect(requestOf("POST /applications/{token}/chats", { chat })).to.deep.include({
-      applicationToken: "a token",
-      chat: Chat.fromPartial({ externalId: "order-17", attributes }),
-    });
-    const message = { message: "hello", attributes, original_time: "2020-01-01T01:00:00+01:00" };
-    const at = "POST /applications/{token}/chats/{number}/message";
-    expect(requestOf(at, { message })).to.deep.include({
-      chatNumber: 7,
-      message: Message.fromPartial({
-        body: "hello",
-        attributes,
-        originalTime: new Date("2020-01-01T00:00:00Z"),
-      }),
-    });
   });
 });
