@@ -35,7 +35,7 @@ type Routes<Service> = {
     : never;
 };
 
-const applications: Routes<typeof ApplicationServiceService> = {
+export const applications: Routes<typeof ApplicationServiceService> = {
   createApplication: { access: write.all, rule: rules.createApplication, run: createApplication },
   getApplication: { access: read.one, rule: rules.getApplication, run: getApplication },
   listApplications: { access: read.all, rule: rules.listApplications, run: listApplications },
@@ -47,14 +47,14 @@ const applications: Routes<typeof ApplicationServiceService> = {
   deleteApplication: { access: write.one, rule: rules.deleteApplication, run: deleteApplication },
 };
 
-const chats: Routes<typeof ChatServiceService> = {
+export const chats: Routes<typeof ChatServiceService> = {
   createChat: { access: write.one, rule: rules.createChat, run: createChat },
   getChat: { access: read.one, rule: rules.getChat, run: getChat },
   listChats: { access: read.one, rule: rules.listChats, run: listChats },
   deleteChat: { access: write.one, rule: rules.deleteChat, run: deleteChat },
 };
 
-const messages: Routes<typeof MessageServiceService> = {
+export const messages: Routes<typeof MessageServiceService> = {
   createMessage: { access: write.one, rule: rules.createMessage, run: createMessage },
   getMessage: { access: read.one, rule: rules.getMessage, run: getMessage },
   listMessages: { access: read.one, rule: rules.listMessages, run: listMessages },

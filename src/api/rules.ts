@@ -22,7 +22,7 @@ const TOKEN = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{
 
 const token = z.string().regex(TOKEN, "must be a lower-case UUID of version 4");
 const requestId = z.string().refine((id) => id === "" || UUID.test(id.toLowerCase()), {
-  error: "must be a UUID, or empty",
+  error: "must be a UUID, or left out",
 });
 const number = z.number().int().min(1, "must be 1 to 9007199254740991");
 const ifVersion = z.number().int().min(0, "must be 0 (any version) to 9007199254740991");
