@@ -11,6 +11,7 @@ import type { Deletions, Removal } from "./deletion.ts";
 import type { JobQueue } from "./job-queue.ts";
 import type { Job } from "./jobs.ts";
 import type { Finding, ListedGap, Position, Rebuild, Upkeep } from "./upkeep.ts";
+import type { Wakeup } from "./wakeup.ts";
 
 /** A counter: of the chats of an application (no `chatNumber`), or of a chat's messages. */
 export interface Counter {
@@ -167,6 +168,11 @@ export interface Store {
    * ledger) and notes the highest `accept` of the batch as seen.
    */
   insertJobs(jobs: Job[]): Promise<Outcome[]>;
+  listChanges(
+    key: ChatKey,
+    page: { after: number; limit: number; signal?: AbortSignal },
+  ): Promise<{ changeNumber: number; message: Message }[]>;
+  changeCount(key: ChatKey, signal?: AbortSignal): Promise<number>;
   findChat(key: ChatKey, signal?: AbortSignal): Promise<Chat | undefined>;
   listChats(applicationToken: string, page: NumberPage): Promise<Chat[]>;
   listMessages(key: ChatKey, page: NumberPage): Promise<Message[]>;
@@ -289,6 +295,7 @@ export interface Stack {
   deletions: Deletions;
   index: SearchIndex;
   lease: Lease;
+  wakeup: Wakeup;
   upkeep: Upkeep;
   /** What the stack's own technologies say of themselves, in bounded time; it never rejects. */
   examine(): Promise<Finding[]>;
