@@ -7,9 +7,8 @@ import type { StreamRoute } from "./routes.ts";
 import { toStatus } from "./status.ts";
 import type { Encoded } from "./unary.ts";
 
-/** A caller who takes nothing of what is sent for so long is told so, and then cut. */
+/** A caller who takes nothing of what is sent for so long is told so, and after it again is cut. */
 const SLOW_MS = 30_000;
-const CUT_MS = 20_000;
 /** How often a stream is looked at: whether its caller takes what is sent, and its key is good. */
 const LOOK_MS = 1_000;
 
@@ -57,6 +56,7 @@ export function stream<Request, Response>(
   { name, route, decode }: Rpc<Request, Response>,
   parts: StreamParts,
 ) {
+  const { slowMs = SLOW_MS } = parts;
   return (call: ServerWritableStream<Encoded, Response>): void => {
     const header = (one: string) => call.metadata.get(one);
     const cancel = runCall<Request, void>(parts, {
@@ -64,7 +64,7 @@ export function stream<Request, Response>(
       route: {
         ...route,
         run: async (core, request, { signal, ...rest }) => {
-          const sending = new Sending(call, parts.slowMs ?? SLOW_MS);
+          const sending = new Sending(call, slowMs);
           const onAbort = () => sending.end(new Error("nobody listens any more"));
           signal.addEventListener("abort", onAbort, { once: true });
           const remove = parts.streams.add((error) => sending.end(error));
@@ -96,7 +96,7 @@ export function stream<Request, Response>(
           trailer.set("parley-call-id", callId);
           call.end(trailer);
         }
-        cutLater(call);
+        cutLater(call, slowMs);
       },
     });
     call.on("cancelled", cancel);
@@ -173,9 +173,9 @@ class Sending<Response> {
  * grpc-js has no way to reset a call; where a later version keeps its stream elsewhere this does
  * nothing, and the connection's own bounds remain.
  */
-function cutLater(call: object): void {
+function cutLater(call: object, afterMs: number): void {
   const { stream } = (call as { call?: { stream?: ServerHttp2Stream } }).call ?? {};
   if (stream === undefined || stream.closed) return;
-  const timer = setTimeout(() => stream.close(), CUT_MS).unref();
+  const timer = setTimeout(() => stream.close(), afterMs).unref();
   stream.once("close", () => clearTimeout(timer));
 }

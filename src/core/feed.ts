@@ -12,6 +12,7 @@ export interface FeedOptions {
   /** The time, in milliseconds since 1970. */
   now(): number;
   lookMs: number;
+  pendingMs: number;
   storeAwayMs: number;
 }
 
@@ -94,7 +95,8 @@ export class Feed {
 
   private async step(quick: boolean): Promise<boolean> {
     const { core, key, position, signal } = this;
-    const look = { nowMs: this.options.now(), quick, signal };
+    const { now, pendingMs } = this.options;
+    const look = { nowMs: now(), pendingMs, quick, signal };
     const { events, more } = await this.gate.pass(1, undefined, () =>
       readOn(core, key, position, look),
     );

@@ -5,6 +5,7 @@ import { Gate } from "./gate.ts";
 import {
   WATCH_HEARTBEAT_MS,
   WATCH_LOOK_MS,
+  WATCH_PENDING_MS,
   WATCH_READS_MAX,
   WATCH_STORE_AWAY_MS,
   WATCHERS_MAX,
@@ -36,6 +37,7 @@ export class Feeds {
   constructor(options: Pick<FeedOptions, "now"> & Partial<FeedsOptions>) {
     this.options = {
       lookMs: WATCH_LOOK_MS,
+      pendingMs: WATCH_PENDING_MS,
       heartbeatMs: WATCH_HEARTBEAT_MS,
       storeAwayMs: WATCH_STORE_AWAY_MS,
       ...options,
@@ -55,7 +57,8 @@ export class Feeds {
 
   /** Reads what follows a position, for one who is behind. */
   read(core: Core, key: ChatKey, position: Position, signal: AbortSignal): Promise<WatchPage> {
-    const look = { nowMs: this.options.now(), quick: false, signal };
+    const { now, pendingMs } = this.options;
+    const look = { nowMs: now(), pendingMs, quick: false, signal };
     return this.gates.others.pass(1, signal, () => readOn(core, key, position, look));
   }
 

@@ -94,7 +94,7 @@ export const REQUEST_IDS_PER_JOB = 16;
 /** Those who watch in one process, whatever they watch. */
 export const WATCHERS_MAX = 10_000;
 
-/** What is read for those who watch: rows of a page, and pages at a time, by feeds and by others. */
+/** What is read for those who watch: rows of a page, and pages at a time for each. */
 export const WATCH_PAGE_ROWS = 200;
 export const WATCH_READS_MAX = 8;
 

@@ -168,11 +168,6 @@ export interface Store {
    * ledger) and notes the highest `accept` of the batch as seen.
    */
   insertJobs(jobs: Job[]): Promise<Outcome[]>;
-  listChanges(
-    key: ChatKey,
-    page: { after: number; limit: number; signal?: AbortSignal },
-  ): Promise<{ changeNumber: number; message: Message }[]>;
-  changeCount(key: ChatKey, signal?: AbortSignal): Promise<number>;
   findChat(key: ChatKey, signal?: AbortSignal): Promise<Chat | undefined>;
   listChats(applicationToken: string, page: NumberPage): Promise<Chat[]>;
   listMessages(key: ChatKey, page: NumberPage): Promise<Message[]>;

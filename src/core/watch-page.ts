@@ -5,7 +5,7 @@ import { requireChat } from "./chats.ts";
 import type { Core } from "./core.ts";
 import { findJobs } from "./deletion.ts";
 import { type DensePage, densePage } from "./dense.ts";
-import { VOID_RANGES_MAX, WATCH_PAGE_ROWS, WATCH_PENDING_MAX, WATCH_PENDING_MS } from "./limits.ts";
+import { VOID_RANGES_MAX, WATCH_PAGE_ROWS, WATCH_PENDING_MAX } from "./limits.ts";
 import { sourceOf } from "./messages.ts";
 import type { ChatKey } from "./ports.ts";
 import { type Position, rangesOf, type WatchEvent } from "./watch-position.ts";
@@ -13,6 +13,8 @@ import { type Position, rangesOf, type WatchEvent } from "./watch-position.ts";
 /** How a page is read. */
 export interface Look {
   nowMs: number;
+  /** How long a number may wait to be stored before it is told as pending. */
+  pendingMs: number;
   /**
    * True where a hint said that there are rows: where they follow on without a hole, voids, jobs
    * and the chat itself are left to a later look.
@@ -89,11 +91,11 @@ async function findNext(
     if (isUnavailable(error) && error.reason === "COUNTERS_UNAVAILABLE") return NOTHING;
     throw error;
   });
-  return eventsOf(page, position, look.nowMs);
+  return eventsOf(page, position, look);
 }
 
 /** A page as events: its rows and voids, and the jobs that are not waited for any more. */
-function eventsOf(page: DensePage<Message>, position: Position, nowMs: number): WatchPage {
+function eventsOf(page: DensePage<Message>, position: Position, look: Look): WatchPage {
   const entries = [
     ...page.voids.map((range) => ({ range, message: undefined })),
     ...page.items.map((message) => ({ range: rangesOf([message.number])[0]!, message })),
@@ -109,15 +111,15 @@ function eventsOf(page: DensePage<Message>, position: Position, nowMs: number): 
       const firstNumber = number + 1;
       events.push({ kind: "void", range: { firstNumber, lastNumber: range.lastNumber } });
     } else if (message.state === State.STATE_PERSISTED) events.push(messageEvent(message));
-    else if (isPending(message, nowMs) && room-- > 0) pushPending(events, range);
+    else if (isPending(message, look) && room-- > 0) pushPending(events, range);
     else return held;
     number = range.lastNumber;
   }
   return { events, more: page.next !== undefined && number > position.number };
 }
 
-function isPending({ state, createTime }: Message, nowMs: number): boolean {
-  return state === State.STATE_FAILED || nowMs - createTime!.getTime() >= WATCH_PENDING_MS;
+function isPending({ state, createTime }: Message, { nowMs, pendingMs }: Look): boolean {
+  return state === State.STATE_FAILED || nowMs - createTime!.getTime() >= pendingMs;
 }
 
 function pushPending(events: WatchEvent[], range: NumberRange): void {

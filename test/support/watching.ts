@@ -1,10 +1,12 @@
 import { type ClientReadableStream, type ServiceError, status } from "@grpc/grpc-js";
-import type { WatchMessagesResponse } from "../../src/client.ts";
+import type { Message, WatchMessagesResponse } from "../../src/client.ts";
 
 /** What a caller heard of a chat: how far it came, and how its stream ended. */
 export interface Watching {
   /** Every event in a word, as `message 3`, `void 4-6`, `changed 2 "body"` or `caughtUp`. */
   words: string[];
+  /** Those that came as the next ones. */
+  messages: Message[];
   /** The highest number and the last change that were seen: where to go on. */
   at(): { afterNumber: number; afterChange: number };
   /** Resolves when these words were heard, in this order, with whatever in between. */
@@ -20,12 +22,16 @@ export interface Watching {
 
 export function watching(stream: ClientReadableStream<WatchMessagesResponse>): Watching {
   const words: string[] = [];
+  const messages: Message[] = [];
   const at = { afterNumber: 0, afterChange: 0 };
   let look = () => {};
   stream.on("data", ({ event, changeNumber }: WatchMessagesResponse) => {
     words.push(wordOf(event));
     at.afterChange = changeNumber;
-    if (event?.$case === "message") at.afterNumber = event.value.number;
+    if (event?.$case === "message") {
+      messages.push(event.value);
+      at.afterNumber = event.value.number;
+    }
     if (event?.$case === "void" || event?.$case === "pending") {
       at.afterNumber = Math.max(at.afterNumber, event.value.lastNumber);
     }
@@ -49,6 +55,7 @@ export function watching(stream: ClientReadableStream<WatchMessagesResponse>): W
   begun.catch(() => {});
   return {
     words,
+    messages,
     begun,
     ended,
     stream,

@@ -100,12 +100,6 @@ export class SqlStore implements Store {
     }
   }
 
-  async listChanges(): Promise<{ changeNumber: number; message: Message }[]> {
-    return [];
-  }
-  async changeCount(): Promise<number> {
-    return 0;
-  }
   async findChat(key: ChatKey, signal?: AbortSignal): Promise<Chat | undefined> {
     const { applicationToken, chatNumber } = key;
     const page = { after: chatNumber - 1, before: chatNumber + 1, order: "asc", limit: 1 } as const;
