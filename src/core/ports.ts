@@ -7,6 +7,7 @@ import type { Application } from "../../gen/parley/v1/application.ts";
 import type { Chat } from "../../gen/parley/v1/chat.ts";
 import type { Message } from "../../gen/parley/v1/message.ts";
 import type { NumberRange } from "../../gen/parley/v1/state.ts";
+import type { Changes } from "./changes.ts";
 import type { Deletions, Removal } from "./deletion.ts";
 import type { JobQueue } from "./job-queue.ts";
 import type { Job } from "./jobs.ts";
@@ -141,7 +142,7 @@ export type Outcome =
   | { kind: "failed"; error: Error };
 
 /** Rows: applications, chats, messages. `find` may be undefined. */
-export interface Store {
+export interface Store extends Changes {
   /**
    * Writes the row and its ledger entry. Where `request` was used before, returns the application
    * of that time, `deleted` or not, with `digest` to be compared, and writes nothing.
