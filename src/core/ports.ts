@@ -11,6 +11,7 @@ import type { Changes } from "./changes.ts";
 import type { Deletions, Removal } from "./deletion.ts";
 import type { JobQueue } from "./job-queue.ts";
 import type { Job } from "./jobs.ts";
+import type { Lease } from "./lease.ts";
 import type { Finding, ListedGap, Position, Rebuild, Upkeep } from "./upkeep.ts";
 import type { Wakeup } from "./wakeup.ts";
 
@@ -273,12 +274,6 @@ export interface SearchIndex {
    * the promise resolves on, every process writes what it indexes to both.
    */
   rebuild(): Promise<Rebuild>;
-}
-
-/** One holder at a time for a chore's tick. */
-export interface Lease {
-  /** True for one caller only, until `forMs` have passed. A lease is never given back early. */
-  acquire(name: string, forMs: number): Promise<boolean>;
 }
 
 /** Adapters that belong together. */
