@@ -85,10 +85,7 @@ class Watch {
       const heard = await seat.take(heartbeatMs, signal);
       if (signal.aborted || heard === "lost") return;
       if (heard === "silence") yield this.respond({ $case: "heartbeat", value: {} });
-      else {
-        if (!(yield* this.show(heard))) return;
-        yield* this.sayCaughtUp();
-      }
+      else if (!(yield* this.show(heard))) return;
     }
   }
 
@@ -98,6 +95,7 @@ class Watch {
       const shown = this.position.apply(event);
       if (shown === undefined) return false;
       for (const one of shown) yield this.respond(one);
+      if (event.kind !== "change") yield* this.sayCaughtUp();
     }
     return true;
   }

@@ -155,7 +155,7 @@ export function openClients(target: string, connection?: Connection) {
     listMessages: promised(messages, messages.listMessages, ListMessagesRequest),
     searchMessages: promised(messages, messages.searchMessages, SearchMessagesRequest),
     watchMessages: (request: Partial<WatchMessagesRequest>, options: { deadline?: number } = {}) =>
-      watching(messages.watchMessages(WatchMessagesRequest.fromPartial(request), options)),
+      watching(messages.watchMessages(WatchMessagesRequest.fromPartial(request), options), request),
     close: () => {
       for (const client of [applications, chats, messages]) client.close();
     },

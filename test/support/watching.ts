@@ -7,6 +7,8 @@ export interface Watching {
   words: string[];
   /** Those that came as the next ones. */
   messages: Message[];
+  /** Those that came again, or late. */
+  changed: Message[];
   /** The highest number and the last change that were seen: where to go on. */
   at(): { afterNumber: number; afterChange: number };
   /** Resolves when these words were heard, in this order, with whatever in between. */
@@ -20,10 +22,14 @@ export interface Watching {
   cancel(): Promise<void>;
 }
 
-export function watching(stream: ClientReadableStream<WatchMessagesResponse>): Watching {
+export function watching(
+  stream: ClientReadableStream<WatchMessagesResponse>,
+  { afterNumber = 0, afterChange = 0 }: { afterNumber?: number; afterChange?: number },
+): Watching {
   const words: string[] = [];
   const messages: Message[] = [];
-  const at = { afterNumber: 0, afterChange: 0 };
+  const changed: Message[] = [];
+  const at = { afterNumber, afterChange };
   let look = () => {};
   stream.on("data", ({ event, changeNumber }: WatchMessagesResponse) => {
     words.push(wordOf(event));
@@ -32,6 +38,7 @@ export function watching(stream: ClientReadableStream<WatchMessagesResponse>): W
       messages.push(event.value);
       at.afterNumber = event.value.number;
     }
+    if (event?.$case === "changed") changed.push(event.value);
     if (event?.$case === "void" || event?.$case === "pending") {
       at.afterNumber = Math.max(at.afterNumber, event.value.lastNumber);
     }
@@ -56,6 +63,7 @@ export function watching(stream: ClientReadableStream<WatchMessagesResponse>): W
   return {
     words,
     messages,
+    changed,
     begun,
     ended,
     stream,
