@@ -56,10 +56,11 @@ export class Feed {
 
   /** A seat for one who comes from a position. What it has to wait for is waited for here too. */
   sit(from: Position): Seat {
-    for (const number of from.pending) {
-      if (number <= this.position.number) this.position.pending.add(number);
+    for (const one of from.pending) {
+      if (one <= this.position.number) this.position.pending.add(one);
     }
-    const seat = new Seat(this.position.number);
+    const { number, change } = this.position;
+    const seat = new Seat({ number, change });
     this.seats.add(seat);
     return seat;
   }

@@ -11,14 +11,14 @@ export type Heard = WatchEvent[] | "lost" | "silence";
  */
 export class Seat {
   /** The feed had come so far when the seat was taken; what it finds from then on comes here. */
-  readonly start: number;
+  readonly start: { number: number; change: number };
   private events: WatchEvent[] = [];
   private bytes = 0;
   private lost = false;
   private failure: { error: unknown } | undefined;
   private wake: (() => void) | undefined;
 
-  constructor(start: number) {
+  constructor(start: { number: number; change: number }) {
     this.start = start;
   }
 

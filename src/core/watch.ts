@@ -63,16 +63,20 @@ class Watch {
     }
   }
 
-  /** Reads until there is no more, and not less than what the feed had passed. */
+  /** Reads what the feed had passed. Who is not behind it reads nothing. */
   private async *catchUp({ seat }: Taken): AsyncGenerator<WatchMessagesResponse> {
     const { core, key, position } = this;
     const { signal } = this.call;
-    while (!signal.aborted) {
-      const { events, more } = await core.feeds.read(core, key, position, signal);
-      yield* this.show(events);
-      if (more) continue;
-      if (position.number >= seat.start) break;
-      await sleep(WAIT_POLL_MS.last, undefined, { signal }).catch(() => {});
+    const isBehind = () => position.number < seat.start.number;
+    let more = isBehind() || position.change < seat.start.change;
+    while (more && !signal.aborted) {
+      const page = await core.feeds.read(core, key, position, signal);
+      yield* this.show(page.events);
+      more = page.more || isBehind();
+      // The feed has seen what is not to be seen here yet, where there are copies of the rows.
+      if (!page.more && more) {
+        await sleep(WAIT_POLL_MS.last, undefined, { signal }).catch(() => {});
+      }
     }
     yield* this.sayCaughtUp();
   }
@@ -113,11 +117,12 @@ class Watch {
 
 /** The highest number that there is: given, or stored where the counters are away. */
 async function lastOf(core: Core, key: ChatKey, signal: AbortSignal): Promise<number> {
-  const given = await core.numbering.value(key).catch((error: unknown) => {
+  try {
+    return (await core.numbering.value(key)) ?? 0;
+  } catch (error) {
     if (!isUnavailable(error)) throw error;
-    return 0;
-  });
-  const page = { after: 0, before: Number.POSITIVE_INFINITY, order: "desc", limit: 1 } as const;
-  const [row] = await core.store.listMessages(key, { ...page, signal });
-  return Math.max(given ?? 0, row?.number ?? 0);
+    const page = { after: 0, before: Number.POSITIVE_INFINITY, order: "desc", limit: 1 } as const;
+    const [row] = await core.store.listMessages(key, { ...page, signal });
+    return row?.number ?? 0;
+  }
 }
