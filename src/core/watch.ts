@@ -52,33 +52,44 @@ class Watch {
     const change = afterChange === 0 ? changes : Math.min(afterChange, changes);
     this.position = new Position({ number: Math.min(after, last), change, after });
     this.backlog = last;
+    // Who comes to what is new already has nothing to read.
+    let more = this.position.number < last || change < changes;
     while (!call.signal.aborted) {
+      // Without a seat: the feed of a chat must not read what one alone is behind.
+      while (more && !call.signal.aborted) more = yield* this.read();
       const taken = core.feeds.sit(core, key, this.position);
       try {
-        yield* this.catchUp(taken);
+        yield* this.reach(taken);
+        yield* this.sayCaughtUp();
         yield* this.follow(taken);
       } finally {
         taken.leave();
       }
+      // What the seat has lost is read.
+      more = true;
     }
   }
 
-  /** Reads what the feed had passed. Who is not behind it reads nothing. */
-  private async *catchUp({ seat }: Taken): AsyncGenerator<WatchMessagesResponse> {
-    const { core, key, position } = this;
+  /** Reads and shows a page; says whether there is more. */
+  private async *read(): AsyncGenerator<WatchMessagesResponse, boolean> {
+    const { core, key, position, call } = this;
+    const { events, more } = await core.feeds.read(core, key, position, call.signal);
+    yield* this.show(events);
+    return more;
+  }
+
+  /** Reads what the feed had passed when the seat was taken; nothing where that was not more. */
+  private async *reach({ seat }: Taken): AsyncGenerator<WatchMessagesResponse> {
+    const { position } = this;
     const { signal } = this.call;
     const isBehind = () => position.number < seat.start.number;
     let more = isBehind() || position.change < seat.start.change;
     while (more && !signal.aborted) {
-      const page = await core.feeds.read(core, key, position, signal);
-      yield* this.show(page.events);
-      more = page.more || isBehind();
+      const further = yield* this.read();
+      more = further || isBehind();
       // The feed has seen what is not to be seen here yet, where there are copies of the rows.
-      if (!page.more && more) {
-        await sleep(WAIT_POLL_MS.last, undefined, { signal }).catch(() => {});
-      }
+      if (more && !further) await sleep(WAIT_POLL_MS.last, undefined, { signal }).catch(() => {});
     }
-    yield* this.sayCaughtUp();
   }
 
   /** What the feed brings, until the seat is lost or an event does not follow on. */
