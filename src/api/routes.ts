@@ -12,8 +12,10 @@ import {
 import { batchCreateMessages } from "../core/batches.ts";
 import { createChat, deleteChat, getChat, listChats } from "../core/chats.ts";
 import type { Call, Core } from "../core/core.ts";
+import { deleteMessage, updateMessage } from "../core/edits.ts";
 import { createMessage, getMessage, listMessages } from "../core/messages.ts";
 import { searchMessages } from "../core/search.ts";
+import { watchMessages } from "../core/watch.ts";
 import { type Access, read, write } from "./access.ts";
 import { rules } from "./rules.ts";
 
@@ -24,21 +26,25 @@ export interface Route<Request, Response> {
   run(core: Core, request: Request, call: Call): Promise<Response>;
 }
 
+/** One RPC that answers with a stream, until its caller's signal is aborted. */
+export interface StreamRoute<Request, Response> extends Omit<Route<Request, Response>, "run"> {
+  run(core: Core, request: Request, call: Call): AsyncIterable<Response>;
+}
+
 /** A route for every RPC of a generated service: a missing one does not compile. */
 type Routes<Service> = {
-  [Rpc in Exclude<keyof Service, "watchMessages">]: Service[Rpc] extends {
+  [Rpc in keyof Service]: Service[Rpc] extends {
     requestDeserialize(bytes: Buffer): infer Request;
     responseSerialize(value: infer Response): Buffer;
+    responseStream: infer Stream;
   }
-    ? Route<Request, Response>
+    ? Stream extends true
+      ? StreamRoute<Request, Response>
+      : Route<Request, Response>
     : never;
 };
 
-async function notYet(): Promise<never> {
-  throw new Error("scaffold");
-}
-
-const applications: Routes<typeof ApplicationServiceService> = {
+export const applications: Routes<typeof ApplicationServiceService> = {
   createApplication: { access: write.all, rule: rules.createApplication, run: createApplication },
   getApplication: { access: read.one, rule: rules.getApplication, run: getApplication },
   listApplications: { access: read.all, rule: rules.listApplications, run: listApplications },
@@ -50,14 +56,14 @@ const applications: Routes<typeof ApplicationServiceService> = {
   deleteApplication: { access: write.one, rule: rules.deleteApplication, run: deleteApplication },
 };
 
-const chats: Routes<typeof ChatServiceService> = {
+export const chats: Routes<typeof ChatServiceService> = {
   createChat: { access: write.one, rule: rules.createChat, run: createChat },
   getChat: { access: read.one, rule: rules.getChat, run: getChat },
   listChats: { access: read.one, rule: rules.listChats, run: listChats },
   deleteChat: { access: write.one, rule: rules.deleteChat, run: deleteChat },
 };
 
-const messages: Routes<typeof MessageServiceService> = {
+export const messages: Routes<typeof MessageServiceService> = {
   createMessage: { access: write.one, rule: rules.createMessage, run: createMessage },
   getMessage: { access: read.one, rule: rules.getMessage, run: getMessage },
   listMessages: { access: read.one, rule: rules.listMessages, run: listMessages },
@@ -67,8 +73,9 @@ const messages: Routes<typeof MessageServiceService> = {
     rule: rules.batchCreateMessages,
     run: batchCreateMessages,
   },
-  updateMessage: { access: write.one, rule: rules.searchMessages, run: notYet },
-  deleteMessage: { access: write.one, rule: rules.searchMessages, run: notYet },
+  updateMessage: { access: write.one, rule: rules.updateMessage, run: updateMessage },
+  deleteMessage: { access: write.one, rule: rules.deleteMessage, run: deleteMessage },
+  watchMessages: { access: read.one, rule: rules.watchMessages, run: watchMessages },
 };
 
 /** Every service that is served, with the routes of its RPCs. */

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { State } from "../../gen/parley/v1/state.ts";
+import { covers } from "../core/edits.ts";
 import {
   ATTRIBUTES_MAX,
   AUTHOR_CHARACTERS_MAX,
@@ -21,10 +22,12 @@ const TOKEN = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{
 
 const token = z.string().regex(TOKEN, "must be a lower-case UUID of version 4");
 const requestId = z.string().refine((id) => id === "" || UUID.test(id.toLowerCase()), {
-  error: "must be a UUID, or empty",
+  error: "must be a UUID, or left out",
 });
 const number = z.number().int().min(1, "must be 1 to 9007199254740991");
+const ifVersion = z.number().int().min(0, "must be 0 (any version) to 9007199254740991");
 const bound = z.number().int().min(0, "must be 0 (no bound) to 9007199254740991");
+const position = z.number().int().min(0, "must be 0 (none) to 9007199254740991");
 const pageSize = z.number().int().min(0, "must be 0 (meaning 50) or more");
 const pageToken = z
   .string()
@@ -44,11 +47,12 @@ function countWithin(text: string, min: number, max: number): boolean {
   return count >= min && count <= max;
 }
 
+const BODY = `must be 1 to ${BODY_BYTES_MAX} bytes of UTF-8 without NUL`;
 const body = z
   .string()
   .refine(
     (text) => text.length > 0 && !text.includes("\0") && Buffer.byteLength(text) <= BODY_BYTES_MAX,
-    { error: `must be 1 to ${BODY_BYTES_MAX} bytes of UTF-8 without NUL` },
+    { error: BODY },
   );
 
 const attributes = z.custom<Record<string, string>>(
@@ -101,6 +105,15 @@ const updateMask = z
 const externalId = characters(0, EXTERNAL_ID_CHARACTERS_MAX);
 const author = characters(0, AUTHOR_CHARACTERS_MAX);
 const message = { body, author, attributes, originalTime };
+const messageMask = z
+  .array(
+    z.string().refine((path) => ["body", "attributes", "*"].includes(path), {
+      error: "must be body, attributes or *",
+    }),
+  )
+  .max(32, "must have at most 32 paths")
+  .optional();
+
 const chatKey = { applicationToken: token, chatNumber: number };
 const page = { pageSize, pageToken };
 const name = characters(1, NAME_CHARACTERS_MAX);
@@ -157,6 +170,20 @@ export const rules = {
     requestId,
     waitFor: waitFor(STATE_ACCEPTED, STATE_PERSISTED, STATE_SEARCHABLE),
   }),
+  updateMessage: z
+    .object({
+      ...chatKey,
+      number,
+      message: required({ body: z.string(), attributes }),
+      updateMask: messageMask,
+      ifVersion,
+    })
+    .refine(
+      ({ message, updateMask }) =>
+        !covers(updateMask, "body") || body.safeParse(message.body).success,
+      { error: BODY, path: ["message", "body"] },
+    ),
+  deleteMessage: z.object({ ...chatKey, number, ifVersion }),
   getMessage: z.object({ ...chatKey, number }),
   listMessages: z.object({
     ...chatKey,
@@ -166,6 +193,7 @@ export const rules = {
     beforeNumber: bound,
   }),
   searchMessages: z.object({ ...chatKey, ...page, query: characters(1, QUERY_CHARACTERS_MAX) }),
+  watchMessages: z.object({ ...chatKey, afterNumber: bound, afterChange: position }),
 };
 
 /** True where the mask, an empty one included, covers the name. */

@@ -16,6 +16,7 @@ import { findJobs, isReplayDeleted } from "./deletion.ts";
 import { densePage, isVoid, type Source } from "./dense.ts";
 import { digestOf, type Job, type MessageContent, type MessageJob, requestIdOf } from "./jobs.ts";
 import { decodePageToken, encodePageToken, pageSizeOf } from "./pages.ts";
+import type { ChatKey } from "./ports.ts";
 import { waitForState } from "./wait.ts";
 
 export async function createMessage(
@@ -76,9 +77,19 @@ export async function getMessage(
   // Between the two looks the job may have become a row.
   const late = await find();
   if (late !== undefined) return { message: late };
+  throw await missingMessage(core, key, number, call);
+}
+
+/** The error that says why no message has a number: no chat has it, or it is void or too high. */
+export async function missingMessage(
+  core: Core,
+  key: ChatKey,
+  number: number,
+  call: Call,
+): Promise<ParleyError> {
   await requireChat(core, key, call);
-  if (await isVoid(core, key, number)) throw numberVoid(number);
-  throw new ParleyError("MESSAGE_NOT_FOUND", `the chat has no message ${number}`);
+  if (await isVoid(core, key, number)) return numberVoid(number);
+  return new ParleyError("MESSAGE_NOT_FOUND", `the chat has no message ${number}`);
 }
 
 export async function listMessages(
@@ -91,12 +102,6 @@ export async function listMessages(
   const order = request.orderBy.trim().toLowerCase().endsWith("desc") ? "desc" : "asc";
   const binding = ["messages", applicationToken, chatNumber, order, afterNumber, beforeNumber];
   const position = decodePageToken(request.pageToken, ...binding);
-  const source: Source<Message> = {
-    counter: key,
-    rows: (page) => core.store.listMessages(key, page),
-    fromJob: messageOfJob,
-    bytesOf: bytesOfMessage,
-  };
   const top = beforeNumber === 0 ? Number.POSITIVE_INFINITY : beforeNumber;
   const bounds = {
     after: order === "asc" ? (position ?? afterNumber) : afterNumber,
@@ -104,10 +109,20 @@ export async function listMessages(
     order,
     limit: pageSizeOf(request.pageSize),
   } as const;
-  const page = await densePage(core, source, bounds, call);
+  const page = await densePage(core, sourceOf(core, key), bounds, call);
   if (page.items.length === 0) await requireChat(core, key, call);
   const nextPageToken = page.next === undefined ? "" : encodePageToken(page.next, ...binding);
   return { messages: page.items, voids: page.voids, nextPageToken };
+}
+
+/** How the numbers of a chat are read. */
+export function sourceOf(core: Core, key: ChatKey): Source<Message> {
+  return {
+    counter: key,
+    rows: (page) => core.store.listMessages(key, page),
+    fromJob: messageOfJob,
+    bytesOf: bytesOfMessage,
+  };
 }
 
 export function numberVoid(number: number): ParleyError {

@@ -83,9 +83,12 @@ async function look({ stack }: Parts, id: string, away: string[]) {
 
 /** What is known, for programs; what could not be asked for is left out. */
 function factsOf({ given, messages, report, application, row, voids, indexed }: Found) {
+  const { version, deleteTime } = { version: undefined, deleteTime: undefined, ...row };
   return {
     given,
     messages,
+    version,
+    deleteTime,
     job: report && describeJob(report),
     stored: application && row !== undefined,
     searchable: indexed === undefined ? undefined : indexed > 0,
@@ -113,7 +116,12 @@ function wordsOfAll(found: Found): string[] {
     words.push(`${plural(messages, "message")} of it accepted`);
   }
   if (row !== undefined) words.push(`stored, created ${timeOf(row.createTime!.getTime())}`);
-  if (indexed !== undefined && row !== undefined) {
+  const version = row !== undefined && "version" in row ? row.version : 1;
+  const deleteTime = row !== undefined && "deleteTime" in row ? row.deleteTime : undefined;
+  if (version > 1) words.push(`changed since, version ${version}`);
+  if (deleteTime !== undefined) {
+    words.push(`deleted ${timeOf(deleteTime.getTime())}; a tombstone is left`);
+  } else if (indexed !== undefined && row !== undefined) {
     words.push(indexed > 0 ? "can be found by search" : "cannot be found by search yet");
   }
   if (voids !== undefined && voids.length > 0 && row === undefined) words.push("void");

@@ -32,7 +32,6 @@ import {
 const token = randomUUID();
 const key = { applicationToken: token, chatNumber: 1 };
 const deletion = { counter: key, throughNumber: 1, lastChat: 1, again: false, version: 1 };
-
 type Steps = { store: Store; ledger: Ledger; upkeep: Upkeep; deletions: Deletions };
 
 function everyStep({ store, ledger, upkeep, deletions }: Steps) {
@@ -50,6 +49,7 @@ function everyStep({ store, ledger, upkeep, deletions }: Steps) {
     updateCounts: () => store.updateCounts([{ counter: key, count: 1 }], new Date(0)),
     noteGaps: () => store.noteGaps([{ ...key, range: { firstNumber: 1, lastNumber: 1 } }]),
     listGaps: () => store.listGaps(1),
+    updateMessage: () => store.updateMessage(key, 1, {}, { ifVersion: 0, now: new Date(0) }),
     closeGap: () => store.closeGap({ ...key, version: 1 }),
     adoptIndex: () => store.adoptIndex("index"),
     listChoreRuns: () => upkeep.listChoreRuns(),
@@ -170,6 +170,15 @@ describe("a database that is away", () => {
     await parts.close();
     for (const socket of sockets) socket.destroy();
     server.close();
+  });
+
+  it("lets a process end that opened it and never asked", async () => {
+    const timers = () => process.getActiveResourcesInfo().filter((one) => one === "Timeout").length;
+    // Mocha's own timer runs from the next turn on.
+    await new Promise(setImmediate);
+    const before = timers();
+    await closeOrm(await openMysqlOrm({ url: "mysql://127.0.0.1:1/parley", poolMax: 1 }));
+    expect(timers()).to.equal(before);
   });
 
   const production = productionMissing === undefined ? describe : describe.skip;

@@ -10,6 +10,7 @@ import {
   CreateMessageRequest,
   DeleteApplicationRequest,
   DeleteChatRequest,
+  DeleteMessageRequest,
   GetApplicationRequest,
   GetChatRequest,
   GetMessageRequest,
@@ -19,13 +20,16 @@ import {
   MessageServiceClient,
   SearchMessagesRequest,
   UpdateApplicationRequest,
+  UpdateMessageRequest,
+  WatchMessagesRequest,
 } from "../../src/client.ts";
 import { type Config, toConfig } from "../../src/config.ts";
 import type { Connection } from "../../src/connect.ts";
 import { type Logger, openLog } from "../../src/log.ts";
 import { migrateStack } from "../../src/stacks/open.ts";
-import { openSystem, type Part, type System } from "../../src/system.ts";
-import { freshDataDir, freshServers, productionMissing } from "./servers.ts";
+import { openSystem, type Part, type System, type WatchOptions } from "../../src/system.ts";
+import { freshDataDir, freshServers, type OwnServers, productionMissing } from "./servers.ts";
+import { watching } from "./watching.ts";
 
 export type StackName = "embedded" | "production";
 
@@ -38,13 +42,13 @@ export interface Place {
 
 const QUIET = { PARLEY_LOG_LEVEL: process.env.PARLEY_TEST_LOG_LEVEL ?? "silent" };
 
-export async function freshPlace(stack: StackName): Promise<Place> {
+export async function freshPlace(stack: StackName, own?: OwnServers): Promise<Place> {
   const common = { ...QUIET, PARLEY_STACK: stack, PARLEY_GRPC_ADDRESS: "127.0.0.1:0" };
   if (stack === "embedded") {
     const { dataDir, drop } = freshDataDir();
     return { stack, env: { ...common, PARLEY_DATA_DIR: dataDir }, drop };
   }
-  const servers = await freshServers();
+  const servers = await freshServers(own);
   const env = {
     ...common,
     PARLEY_MYSQL_URL: servers.mysqlUrl,
@@ -74,10 +78,14 @@ export async function start(
   place: Place,
   which: Part[] = ["api", "worker"],
   env: Record<string, string> = {},
-  { log = testLog, connection }: { log?: Logger; connection?: Connection } = {},
+  {
+    log = testLog,
+    connection,
+    watch,
+  }: { log?: Logger; connection?: Connection; watch?: WatchOptions } = {},
 ): Promise<Running> {
   const config = toConfig({ ...place.env, ...env });
-  const system = await openSystem(config, which, log);
+  const system = await openSystem(config, which, log, watch === undefined ? {} : { watch });
   const started: typeof system.processes = [];
   const stopAll = async () => {
     for (const one of started.reverse()) await one.stop();
@@ -154,6 +162,10 @@ export function openClients(target: string, connection?: Connection) {
     getMessage: promised(messages, messages.getMessage, GetMessageRequest),
     listMessages: promised(messages, messages.listMessages, ListMessagesRequest),
     searchMessages: promised(messages, messages.searchMessages, SearchMessagesRequest),
+    updateMessage: promised(messages, messages.updateMessage, UpdateMessageRequest),
+    deleteMessage: promised(messages, messages.deleteMessage, DeleteMessageRequest),
+    watchMessages: (request: Partial<WatchMessagesRequest>, options: { deadline?: number } = {}) =>
+      watching(messages.watchMessages(WatchMessagesRequest.fromPartial(request), options), request),
     close: () => {
       for (const client of [applications, chats, messages]) client.close();
     },
@@ -232,12 +244,16 @@ export function refusalIn(reason: unknown): Refusal {
  * A system of its own for the tests of the suite that calls this, started before and taken away
  * after them. What it returns is filled in by then.
  */
-export function useSystem(stack: StackName, which?: Part[]): Running {
+export function useSystem(
+  stack: StackName,
+  which?: Part[],
+  options?: { watch: WatchOptions },
+): Running {
   const parley = {} as Running;
   let place: Place | undefined;
   before(async () => {
     place = await freshPlace(stack);
-    Object.assign(parley, await start(place, which));
+    Object.assign(parley, await start(place, which, {}, options));
   });
   after(async () => {
     await parley.stop?.();

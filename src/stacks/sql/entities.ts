@@ -56,6 +56,10 @@ export const ChatRow = defineEntity({
     /** After a loss of counters two chats can have one: docs/adr/0090. */
     externalId: text(255).nullable().ignoreSchemaChanges("default"),
     attributes: attributes(),
+    /** How many of its messages are tombstones. */
+    deletedCount: bigint().defaultRaw("0"),
+    /** The number of the last change of one of its messages. */
+    changeCount: bigint().defaultRaw("0"),
   },
   indexes: [{ name: "chats_external_id", properties: ["application", "externalId"] }],
 });
@@ -74,6 +78,23 @@ export const MessageRow = defineEntity({
     version: bigint().defaultRaw("1"),
     attributes: attributes(),
     originalTime: time().nullable(),
+    editTime: time().nullable(),
+    /** Set where it is a tombstone. */
+    deleteTime: time().nullable(),
+    /** Which change of its chat the last change of this message was; null where it has none. */
+    changeNumber: bigint().nullable().ignoreSchemaChanges("default"),
+  },
+});
+
+/** The messages that were changed, by the number of their last change alone. */
+export const MessageChangeRow = defineEntity({
+  name: "MessageChangeRow",
+  tableName: "message_changes",
+  properties: {
+    application: application(),
+    chatNumber: bigint().primary(),
+    changeNumber: bigint().primary(),
+    number: bigint(),
   },
 });
 
@@ -187,6 +208,7 @@ export const entities = [
   ApplicationRow,
   ChatRow,
   MessageRow,
+  MessageChangeRow,
   LedgerRow,
   WitnessRow,
   CeilingRow,

@@ -20,6 +20,8 @@ export interface Content {
   body?: string;
   author?: string;
   originalMs?: number | undefined;
+  /** Of a row that was changed since: above 1. */
+  version?: number;
 }
 
 interface StoredRow {
@@ -33,6 +35,7 @@ interface StoredRow {
   original_time: string | number | null;
   body?: string;
   author?: string;
+  version?: number;
 }
 
 /** The rows that are there already, by nameOfRow. */
@@ -59,7 +62,7 @@ export async function findStored(
   const messages = await database.rows<StoredRow>(
     em,
     `SELECT m.application_id, m.chat_number, m.number, m.create_time, m.request_id,
-      NULL AS external_id, m.attributes, m.original_time, m.body, m.author
+      NULL AS external_id, m.attributes, m.original_time, m.body, m.author, m.version
       FROM ${given} JOIN messages m ON m.application_id = given.application_id
       AND m.chat_number = given.number AND m.number = given.value`,
     [keysOf("message")],
@@ -76,7 +79,7 @@ function nameOfStored(row: StoredRow): string {
 }
 
 function contentOf(row: StoredRow): Content {
-  const { body, author, original_time: originalTime } = row;
+  const { body, author, version, original_time: originalTime } = row;
   const base = {
     createMs: msOf(row.create_time),
     requestId: row.request_id ?? undefined,
@@ -84,7 +87,8 @@ function contentOf(row: StoredRow): Content {
     attributes: parseAttributes(row.attributes),
     originalMs: originalTime === null ? undefined : msOf(originalTime),
   };
-  return body === undefined || author === undefined ? base : { ...base, body, author };
+  if (body === undefined || author === undefined || version === undefined) return base;
+  return { ...base, body, author, version };
 }
 
 /** MySQL's driver gives times as text, in the session's UTC; SQLite keeps milliseconds. */
@@ -92,13 +96,19 @@ export function msOf(time: string | number): number {
   return typeof time === "number" ? time : Date.parse(`${time.replace(" ", "T")}Z`);
 }
 
-/** The name of the first thing in which two contents differ. */
-export function differenceOf(one: Content, other: Content): string | undefined {
-  if (one.body !== other.body) return "body";
-  if (one.author !== other.author) return "author";
-  if (one.createMs !== other.createMs) return "create time";
-  if (one.externalId !== other.externalId) return "external id";
-  if (one.originalMs !== other.originalMs) return "original time";
-  if (textOfAttributes(one.attributes) !== textOfAttributes(other.attributes)) return "attributes";
-  return one.requestId === other.requestId ? undefined : "request id";
+/**
+ * The name of the first thing in which a job and what is stored differ. A message that was changed
+ * since says other things than its job, and is told by what no change touches.
+ */
+export function differenceOf(job: Content, stored: Content): string | undefined {
+  const changed = (stored.version ?? 1) > 1;
+  if (!changed && job.body !== stored.body) return "body";
+  if (job.author !== stored.author) return "author";
+  if (job.createMs !== stored.createMs) return "create time";
+  if (job.externalId !== stored.externalId) return "external id";
+  if (job.originalMs !== stored.originalMs) return "original time";
+  if (!changed && textOfAttributes(job.attributes) !== textOfAttributes(stored.attributes)) {
+    return "attributes";
+  }
+  return job.requestId === stored.requestId ? undefined : "request id";
 }
