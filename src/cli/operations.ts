@@ -4,7 +4,6 @@ import type { Logger } from "../log.ts";
 import { askRunningServer } from "../operate/door.ts";
 import { linesTo, type Operation, type Output, runOperation } from "../operate/operation.ts";
 import { operations } from "../operate/operations.ts";
-import { openSystem } from "../system.ts";
 import { openBar } from "./progress.ts";
 import { EXIT, examplesOf, JSON_FLAG, once } from "./run.ts";
 
@@ -57,6 +56,7 @@ async function operate(
     const asked = { name: one.name, typed };
     if (await askRunningServer(config.PARLEY_DATA_DIR, asked, output)) return;
   }
+  const { openSystem } = await import("../system.ts");
   const { stack, core } = await openSystem(config, [], log, one);
   const stop = new AbortController();
   process.once("SIGINT", () => stop.abort());

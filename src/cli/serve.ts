@@ -2,8 +2,7 @@ import type { Command } from "commander";
 import { type Config, isLoopback, readEnv } from "../config.ts";
 import type { Logger } from "../log.ts";
 import { runUntilSignal } from "../process.ts";
-import { migrateStack } from "../stacks/open.ts";
-import { openSystem, type Part } from "../system.ts";
+import type { Part } from "../system.ts";
 import { examplesOf, once } from "./run.ts";
 
 const servers: [string, Part[], string][] = [
@@ -30,6 +29,7 @@ export function addServers(program: Command): void {
     .addHelpText("after", examplesOf("migrate"))
     .action(() =>
       once({ name: "migrate", logTo: "stdout" }, readEnv(), async (config, log) => {
+        const { migrateStack } = await import("../stacks/open.ts");
         const done = await migrateStack(config);
         log.info({ migrations: done }, done.length > 0 ? "migrated" : "nothing to migrate");
       }),
@@ -41,6 +41,8 @@ function serve(name: string, parts: Part[], insecure: boolean): Promise<void> {
   const env = insecure ? { ...readEnv(), PARLEY_INSECURE: "true" } : readEnv();
   return once({ name, logTo: "stdout" }, env, async (config, log) => {
     if (parts.includes("api")) warnOfTheDoor(config, log);
+    // Vendors are loaded by those who need them alone: help and keys are there at once.
+    const { openSystem } = await import("../system.ts");
     const { processes, api, http, stack } = await openSystem(config, parts, log);
     const announce = async () => {
       if (api !== undefined) greet(config, { grpc: api.port, http: http?.port });
