@@ -9,10 +9,15 @@ import { Epochs } from "./core/epochs.ts";
 import { SETTLE_MS } from "./core/limits.ts";
 import { Numbering } from "./core/numbering.ts";
 import type { Stack } from "./core/ports.ts";
+import { both, type Events } from "./events.ts";
+import { openGauges } from "./gauges.ts";
 import type { Logger } from "./log.ts";
+import { Metrics } from "./metrics.ts";
+import { MetricsPort } from "./metrics-port.ts";
 import { OperatorsDoor } from "./operate/door.ts";
 import { Heartbeat, type Process } from "./process.ts";
 import { openStack } from "./stacks/open.ts";
+import { Traces } from "./traces.ts";
 import { Witness } from "./witness.ts";
 import { Scheduler } from "./worker/scheduler.ts";
 import { Worker } from "./worker/worker.ts";
@@ -28,6 +33,8 @@ export interface System {
   processes: Process[];
   /** There where the parts have an API. */
   api: Api | undefined;
+  /** There where the settings ask for metrics. */
+  metrics: MetricsPort | undefined;
 }
 
 /** Opens the stack that the settings name, and builds the parts on it without starting them. */
@@ -48,13 +55,15 @@ export async function openSystem(
   const numbering = new Numbering({ ...stack, epochs });
   const core: Core = { ...stack, numbering };
   const graceMs = config.PARLEY_STOP_GRACE_MS;
-  const processes: Process[] = [];
+  // These start first and stop last, so that they see everything.
+  const { events, metrics, watching } = openEvents(config, which, { stack, log, processId });
+  const processes: Process[] = [...watching];
   if (which.includes("api") || which.includes("worker")) processes.push(new Witness(epochs));
   // The worker starts first and stops last, so that it still takes what the API accepted.
   if (which.includes("worker")) {
     const concurrency = config.PARLEY_WORKER_CONCURRENCY;
     const lanes = config.PARLEY_WORKER_LANES;
-    processes.push(new Worker({ ...stack, epochs, log }, { concurrency, lanes, graceMs }));
+    processes.push(new Worker({ ...stack, epochs, log, events }, { concurrency, lanes, graceMs }));
   }
   if (which.includes("scheduler")) {
     const syncCron = config.PARLEY_SYNC_CRON;
@@ -63,11 +72,11 @@ export async function openSystem(
     const retentionCron = config.PARLEY_RETENTION_CRON;
     const retentionDays = config.PARLEY_RETENTION_DAYS;
     const options = { syncCron, repairCron, purgeCron, retentionCron, retentionDays };
-    processes.push(new Scheduler({ ...stack, numbering, log }, options));
+    processes.push(new Scheduler({ ...stack, numbering, log, events }, options));
   }
   let api: Api | undefined;
   if (which.includes("api")) {
-    api = new Api({ core, log }, { graceMs, ...doorOf(config) });
+    api = new Api({ core, log, events }, { graceMs, ...doorOf(config) });
     processes.push(api);
   }
   if (stack.name === "embedded" && which.length > 0) {
@@ -75,7 +84,34 @@ export async function openSystem(
   }
   const heartbeat = config.PARLEY_HEARTBEAT_FILE;
   if (heartbeat !== "") processes.push(new Heartbeat(heartbeat));
-  return { stack, core, processes, api };
+  return { stack, core, processes, api, metrics };
+}
+
+/** Who is told what happens, as the settings ask for it; `events` is undefined for nobody. */
+function openEvents(
+  config: Config,
+  which: Part[],
+  { stack, log, processId }: { stack: Stack; log: Logger; processId: string },
+): { events: Events | undefined; metrics: MetricsPort | undefined; watching: Process[] } {
+  const watching: Process[] = [];
+  const told: Events[] = [];
+  let port: MetricsPort | undefined;
+  if (config.PARLEY_METRICS_ADDRESS !== "" && which.length > 0) {
+    const audits = which.includes("scheduler");
+    const metrics = new Metrics(openGauges({ stack, config, log, audits }));
+    port = new MetricsPort({ metrics, log }, { address: config.PARLEY_METRICS_ADDRESS });
+    told.push(metrics);
+    watching.push(port);
+  }
+  if (config.PARLEY_OTLP_ENDPOINT !== "" && which.length > 0) {
+    const options = { endpoint: config.PARLEY_OTLP_ENDPOINT, ratio: config.PARLEY_TRACE_RATIO };
+    const traces = new Traces({ log }, { ...options, processId, parts: which });
+    told.push(traces);
+    watching.push(traces);
+  }
+  const [one, other] = told;
+  const events = one !== undefined && other !== undefined ? both(one, other) : one;
+  return { events, metrics: port, watching };
 }
 
 /** Where the API listens and who gets in. */

@@ -36,11 +36,11 @@ const roomOf = (file: string) =>
 const MAY_IMPORT: Record<string, { rooms: string[]; packages: string[] }> = {
   "src/core": { rooms: ["gen", "src/errors.ts"], packages: [] },
   "src/api": {
-    rooms: ["gen", "src/core", "src/errors.ts", "src/log.ts", "src/process.ts"],
+    rooms: ["gen", "src/core", "src/errors.ts", "src/events.ts", "src/log.ts", "src/process.ts"],
     packages: ["@grpc/grpc-js", "@bufbuild/protobuf", "grpc-health-check", "lru-cache", "zod"],
   },
   "src/worker": {
-    rooms: ["gen", "src/core", "src/errors.ts", "src/log.ts", "src/process.ts"],
+    rooms: ["gen", "src/core", "src/errors.ts", "src/events.ts", "src/log.ts", "src/process.ts"],
     packages: ["cron-parser", "node-schedule"],
   },
   "src/operate": {

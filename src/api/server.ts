@@ -8,6 +8,7 @@ import {
 } from "@grpc/grpc-js";
 import { HealthImplementation } from "grpc-health-check";
 import type { Core } from "../core/core.ts";
+import type { Events } from "../events.ts";
 import type { Logger } from "../log.ts";
 import type { Process } from "../process.ts";
 import { Connections } from "./connections.ts";
@@ -40,9 +41,15 @@ export interface ApiOptions extends DoorOptions {
   reflection: boolean;
 }
 
+interface ApiParts {
+  core: Core;
+  log: Logger;
+  events?: Events | undefined;
+}
+
 /** The gRPC server, as a process that can be started and stopped. */
 export class Api implements Process {
-  private readonly parts: { core: Core; log: Logger };
+  private readonly parts: ApiParts;
   private readonly options: ApiOptions;
   private readonly server: Server;
   private readonly connections: Connections;
@@ -52,7 +59,7 @@ export class Api implements Process {
   /** The port that it listens on, known once it is started. */
   port = 0;
 
-  constructor(parts: { core: Core; log: Logger }, options: ApiOptions) {
+  constructor(parts: ApiParts, options: ApiOptions) {
     this.parts = parts;
     this.options = options;
     this.door = new Door(options, parts.log);
@@ -140,7 +147,7 @@ export class Api implements Process {
   private addService({ name, service, routes }: (typeof services)[number]): void {
     const definition: Record<string, unknown> = {};
     const handlers: Record<string, ReturnType<typeof unary>> = {};
-    const parts = { ...this.parts, door: this.door };
+    const parts = { events: undefined, ...this.parts, door: this.door };
     for (const [rpc, method] of Object.entries(service)) {
       if (method.responseStream) continue;
       const input = registry.getService(name)!.method[rpc]!.input.typeName;

@@ -4,7 +4,8 @@ import type { Core } from "../core/core.ts";
 import { Gate } from "../core/gate.ts";
 import { DEADLINE_DEFAULT_MS, DEADLINE_MAX_MS } from "../core/limits.ts";
 import { pageSizeOf } from "../core/pages.ts";
-import { ParleyError } from "../errors.ts";
+import { codeOf, ParleyError } from "../errors.ts";
+import type { Events } from "../events.ts";
 import type { Logger } from "../log.ts";
 import { Undecodable } from "./decoding.ts";
 import type { Door } from "./door.ts";
@@ -16,6 +17,7 @@ export interface UnaryParts {
   core: Core;
   log: Logger;
   door: Door;
+  events: Events | undefined;
 }
 
 /** A request as it came: it is decoded only after its caller was let in. */
@@ -51,6 +53,7 @@ export function unary<Request, Response>(
     const deadlineMs = deadlineOf(call.getDeadline(), startMs);
     let answered = false;
     let key: string | undefined;
+    const seen = parts.events?.call(name, call.metadata);
 
     const answer = (error: unknown, response?: Response): void => {
       if (answered) return;
@@ -64,6 +67,7 @@ export function unary<Request, Response>(
         callback(toStatus(error, callId));
         stop.abort();
       }
+      seen?.ended(codeOf(error));
       logCall(parts.log, { call: name, callId, key, ms: Date.now() - startMs, error });
     };
     const overdue = () => answer(new ParleyError("DEADLINE_EXCEEDED", "the call took too long"));
@@ -71,7 +75,10 @@ export function unary<Request, Response>(
     call.on("cancelled", () => {
       clearTimeout(timer);
       // Nobody is left to answer, and what the handler stops with is no fault of ours.
-      if (!answered) parts.log.info({ call: name, callId, key, code: "CANCELLED" }, "call");
+      if (!answered) {
+        seen?.ended("CANCELLED");
+        parts.log.info({ call: name, callId, key, code: "CANCELLED" }, "call");
+      }
       answered = true;
       stop.abort();
     });
@@ -85,7 +92,9 @@ export function unary<Request, Response>(
       if (!readable) throw request.error;
       check(route.rule, request);
       const { signal } = stop;
-      const work = () => route.run(parts.core, request, { nowMs: startMs, deadlineMs, signal });
+      const trace = seen?.trace;
+      const work = () =>
+        route.run(parts.core, request, { nowMs: startMs, deadlineMs, signal, trace });
       const { pageSize } = request as { pageSize?: number };
       const response = await (pageSize === undefined
         ? work()

@@ -18,6 +18,7 @@ import { densePage, isVoid, type Source } from "./dense.ts";
 import { digestOf, type Job, requestIdOf } from "./jobs.ts";
 import { decodePageToken, encodePageToken, pageSizeOf } from "./pages.ts";
 import type { ChatKey } from "./ports.ts";
+import { accept } from "./trace.ts";
 import { waitForState } from "./wait.ts";
 
 export async function createChat(
@@ -27,10 +28,11 @@ export async function createChat(
 ): Promise<CreateChatResponse> {
   const { applicationToken } = request;
   const requestId = requestIdOf(request);
-  const given = await core.numbering.accept(
+  const given = await accept(
+    core,
     { kind: "chat", applicationToken, createMs: call.nowMs, requestId },
     requestId === undefined ? undefined : { id: requestId, digest: digestOf() },
-    call.signal,
+    call,
   );
   if (given === undefined) throw applicationNotFound(applicationToken);
   if (await isReplayDeleted(core, { applicationToken }, given)) {

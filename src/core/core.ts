@@ -1,5 +1,6 @@
 import type { Numbering } from "./numbering.ts";
 import type { Stack } from "./ports.ts";
+import type { Trace } from "./trace.ts";
 
 /** What every rule of the core works with. */
 export interface Core extends Pick<Stack, "intake" | "store" | "ledger" | "deletions" | "index"> {
@@ -14,4 +15,6 @@ export interface Call {
   deadlineMs: number;
   /** Aborted when the caller has gone or the deadline has passed. */
   signal: AbortSignal;
+  /** Undefined where the call is not traced. */
+  trace?: Trace | undefined;
 }

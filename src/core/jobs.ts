@@ -10,6 +10,8 @@ interface JobBase {
   epoch: number;
   /** The running number of the accept within its epoch, from 1. */
   accept: number;
+  /** W3C's `traceparent` of the call that left it; absent where that was not traced. */
+  trace?: string;
 }
 
 export interface ChatJob extends JobBase {
@@ -47,6 +49,7 @@ export function encodeDraft(draft: JobDraft): { head: string; tail: string } {
     time: draft.createMs,
   };
   if (draft.requestId !== undefined) fields.request = draft.requestId;
+  if (draft.trace !== undefined) fields.trace = draft.trace;
   if (draft.kind === "message") {
     fields.chat = draft.chatNumber;
     fields.author = draft.author;
@@ -74,6 +77,8 @@ export function decodeJob(data: unknown): Job {
     requestId: fields.request === undefined ? undefined : stringOf(fields, "request"),
     epoch: numberOf(fields, "epoch"),
     accept: numberOf(fields, "accept"),
+    // No reason to refuse a job, whatever it is.
+    ...(typeof fields.trace === "string" && { trace: fields.trace }),
   };
   if (fields.kind === "chat") return { kind: "chat", ...base };
   if (fields.kind !== "message") throw new Error(`job kind ${String(fields.kind)} is unknown`);

@@ -15,6 +15,7 @@ import { findJobs, isReplayDeleted } from "./deletion.ts";
 import { densePage, isVoid, type Source } from "./dense.ts";
 import { digestOf, type Job, type MessageJob, requestIdOf } from "./jobs.ts";
 import { decodePageToken, encodePageToken, pageSizeOf } from "./pages.ts";
+import { accept } from "./trace.ts";
 import { waitForState } from "./wait.ts";
 
 export async function createMessage(
@@ -26,10 +27,11 @@ export async function createMessage(
   const { body, author } = request.message!;
   const key = { applicationToken, chatNumber };
   const requestId = requestIdOf(request);
-  const given = await core.numbering.accept(
+  const given = await accept(
+    core,
     { kind: "message", ...key, body, author, createMs: call.nowMs, requestId },
     requestId === undefined ? undefined : { id: requestId, digest: digestOf(body, author) },
-    call.signal,
+    call,
   );
   if (given === undefined) throw await missingChat(core, key, call);
   if (await isReplayDeleted(core, key, given)) {

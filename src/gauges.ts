@@ -1,0 +1,142 @@
+import type { Config } from "./config.ts";
+import { REQUEST_IDS_PER_JOB } from "./core/limits.ts";
+import type { Stack } from "./core/ports.ts";
+import { isUnavailable } from "./errors.ts";
+import type { Logger } from "./log.ts";
+import { type DriftKind, sampleDrift } from "./operate/drift.ts";
+
+/** One value of a gauge at this moment. */
+export interface Reading {
+  name: string;
+  labels?: Record<string, string>;
+  value: number;
+}
+
+/** What is read is kept for so long, so that many who scrape cost no more than one. */
+const KEPT_MS = 1_000;
+/** What costs more is looked at again after so long. */
+const AUDIT_MS = 60_000;
+/** How long a scrape waits for a part; what comes later is for the next. */
+const WAIT_MS = 1_500;
+/** Search gaps are counted up to here. */
+const GAPS_MAX = 1_000;
+
+const DRIFT_KINDS: DriftKind[] = ["count", "missing", "behind", "rows"];
+
+interface Parts {
+  stack: Stack;
+  config: Config;
+  log: Logger;
+  /** Whether this process looks for drift and sums the voids: one kind of process is enough. */
+  audits: boolean;
+  keptMs?: number;
+}
+
+/**
+ * Reads the state that all processes share: jobs, backlog, gaps, chores, drift. A part that is away
+ * gives no readings rather than old ones, and holds a scrape up for a bounded time.
+ */
+export function openGauges(parts: Parts): () => Promise<Reading[]> {
+  const { keptMs = KEPT_MS } = parts;
+  const looks = [
+    kept(keptMs, () => attempt(parts, "counters", () => readCounters(parts))),
+    kept(keptMs, () => attempt(parts, "database", () => readDatabase(parts))),
+  ];
+  // It may take long on a large system, and nobody waits for it: see `kept`.
+  if (parts.audits) looks.push(kept(AUDIT_MS, () => attempt(parts, undefined, () => audit(parts))));
+  return async () => (await Promise.all(looks.map((look) => look()))).flat();
+}
+
+/** A part that cannot be read tells nothing but that it is down. */
+async function attempt(
+  { log }: Parts,
+  part: string | undefined,
+  read: () => Promise<Reading[]>,
+): Promise<Reading[]> {
+  const up = (value: number): Reading[] =>
+    part === undefined ? [] : [{ name: "parley_part_up", labels: { part }, value }];
+  try {
+    return [...(await read()), ...up(1)];
+  } catch (error) {
+    if (!isUnavailable(error)) log.warn({ err: error, part }, "gauges cannot be read");
+    return up(0);
+  }
+}
+
+/**
+ * Looks at most once in a time, however many ask. Who asks while a look takes too long gets
+ * nothing; the look goes on, and is not begun a second time beside itself.
+ */
+function kept(forMs: number, look: () => Promise<Reading[]>): () => Promise<Reading[]> {
+  let underway: Promise<Reading[]> | undefined;
+  let last: { readings: Reading[]; atMs: number } | undefined;
+  return async () => {
+    if (last !== undefined && performance.now() - last.atMs < forMs) return last.readings;
+    underway ??= look().then((readings) => {
+      last = { readings, atMs: performance.now() };
+      underway = undefined;
+      return readings;
+    });
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<Reading[]>((resolve) => {
+      timer = setTimeout(resolve, WAIT_MS, []);
+    });
+    try {
+      return await Promise.race([underway, late]);
+    } finally {
+      clearTimeout(timer);
+    }
+  };
+}
+
+async function readCounters({ stack, config }: Parts): Promise<Reading[]> {
+  const { queue, intake } = stack;
+  const [counts, oldestMs, { jobs, requestIds }, { epoch }] = await Promise.all([
+    queue.counts(),
+    queue.oldestMs(),
+    intake.backlog(),
+    intake.inspect(),
+  ]);
+  const { waiting, inWork, delayed, suspects, parked } = counts;
+  const places = { waiting, in_work: inWork, delayed, suspects, parked };
+  const ageMs = oldestMs === undefined ? 0 : Math.max(0, Date.now() - oldestMs);
+  const used = jobs + Math.floor(requestIds / REQUEST_IDS_PER_JOB);
+  return [
+    ...Object.entries(places).map(([place, value]) => {
+      return { name: "parley_jobs", labels: { place }, value };
+    }),
+    { name: "parley_oldest_job_age_seconds", value: ageMs / 1_000 },
+    { name: "parley_backlog_used", value: used },
+    { name: "parley_backlog_bound", value: config.PARLEY_BACKLOG_MAX },
+    { name: "parley_epoch", value: epoch },
+  ];
+}
+
+async function readDatabase({ stack }: Parts): Promise<Reading[]> {
+  const [gaps, runs] = await Promise.all([
+    stack.store.listGaps(GAPS_MAX),
+    stack.upkeep.listChoreRuns(),
+  ]);
+  return [
+    { name: "parley_search_gaps", value: gaps.length },
+    ...runs.map(({ name: chore, beganTime }) => ({
+      name: "parley_chore_last_success_timestamp_seconds",
+      labels: { chore },
+      value: beganTime.getTime() / 1_000,
+    })),
+  ];
+}
+
+async function audit({ stack }: Parts): Promise<Reading[]> {
+  const { looked, drifts } = await sampleDrift(stack);
+  const voids = await stack.upkeep.sumVoids();
+  return [
+    { name: "parley_counters_checked", value: looked },
+    ...DRIFT_KINDS.map((kind) => ({
+      name: "parley_counters_drifted",
+      labels: { kind },
+      value: drifts.filter((one) => one.kind === kind).length,
+    })),
+    { name: "parley_voids", value: voids },
+  ];
+}
