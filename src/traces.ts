@@ -32,7 +32,8 @@ import type { Process } from "./process.ts";
 const SPANS_MAX = 8_192;
 const SPANS_PER_EXPORT = 512;
 const EXPORT_EVERY_MS = 1_000;
-const EXPORT_TIMEOUT_MS = 5_000;
+/** A collector that does not answer in time is asked again with the next spans only. */
+const EXPORT_TIMEOUT_MS = 2_000;
 /** How long what is left may take to be sent when the process stops. */
 const FLUSH_MS = 2_000;
 /** Jobs of a batch that its span names. */
@@ -46,8 +47,6 @@ export interface TracesOptions {
   processId: string;
   /** Which parts run in this process. */
   parts: string[];
-  /** Shorter in tests that wait for it. */
-  everyMs?: number;
 }
 
 const UNTRACED: CallSeen = { trace: undefined, ended: () => {} };
@@ -79,7 +78,7 @@ export class Traces implements Events, Process {
           exporter,
           maxQueueSize: SPANS_MAX,
           maxExportBatchSize: SPANS_PER_EXPORT,
-          scheduledDelayMillis: options.everyMs ?? EXPORT_EVERY_MS,
+          scheduledDelayMillis: EXPORT_EVERY_MS,
           exportTimeoutMillis: EXPORT_TIMEOUT_MS,
         }),
       ],

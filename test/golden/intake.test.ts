@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { expect } from "chai";
 import { Redis } from "ioredis";
-import { completeDraft, encodeDraft, jobIdOf } from "../../src/core/jobs.ts";
+import { completeDraft, decodeJob, encodeDraft, jobIdOf } from "../../src/core/jobs.ts";
 import { RedisIntake } from "../../src/stacks/redis/intake.ts";
 import { JOBS } from "../../src/stacks/redis/keys.ts";
 import { type ScriptedRedis, scripts } from "../../src/stacks/redis/scripts.ts";
@@ -25,6 +25,7 @@ const MESSAGE = {
   author: "Zoë",
   body: 'He said "no"\nمرحبا \u{1F468} \u2028',
 } as const;
+const TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 const CHAT = { kind: "chat", ...BASE, requestId: undefined } as const;
 const COUNTER = { applicationToken: TOKEN, chatNumber: 7 };
 
@@ -35,6 +36,12 @@ describe("golden: the job", () => {
     const given = { number: 12, epoch: 3, accept: 9_007_199_254_740_991 };
     expect(completeDraft(encodeDraft(MESSAGE), given)).to.equal(jobs.message);
     expect(completeDraft(encodeDraft(CHAT), given)).to.equal(jobs.chat);
+    expect(completeDraft(encodeDraft({ ...CHAT, trace: TRACE }), given)).to.equal(jobs.traced);
+  });
+
+  it("is read with its trace, or without one", () => {
+    expect(decodeJob(jobs.traced)).to.include({ trace: TRACE });
+    expect(decodeJob(jobs.chat)).not.to.have.property("trace");
   });
 });
 
