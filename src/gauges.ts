@@ -3,13 +3,18 @@ import { REQUEST_IDS_PER_JOB } from "./core/limits.ts";
 import type { Stack } from "./core/ports.ts";
 import { isUnavailable } from "./errors.ts";
 import type { Logger } from "./log.ts";
+import type { MetricName } from "./metric-names.ts";
 import { type DriftKind, sampleDrift } from "./operate/drift.ts";
 
 /** One value of a gauge at this moment. */
 export interface Reading {
-  name: string;
-  labels?: Record<string, string>;
+  name: MetricName;
   value: number;
+  labels: Record<string, string>;
+}
+
+function reading(name: MetricName, value: number, labels: Record<string, string> = {}): Reading {
+  return { name, value, labels };
 }
 
 /** What is read is kept for so long, so that many who scrape cost no more than one. */
@@ -54,7 +59,7 @@ async function attempt(
   read: () => Promise<Reading[]>,
 ): Promise<Reading[]> {
   const up = (value: number): Reading[] =>
-    part === undefined ? [] : [{ name: "parley_part_up", labels: { part }, value }];
+    part === undefined ? [] : [reading("parley_part_up", value, { part })];
   try {
     return [...(await read()), ...up(1)];
   } catch (error) {
@@ -102,13 +107,11 @@ async function readCounters({ stack, config }: Parts): Promise<Reading[]> {
   const ageMs = oldestMs === undefined ? 0 : Math.max(0, Date.now() - oldestMs);
   const used = jobs + Math.floor(requestIds / REQUEST_IDS_PER_JOB);
   return [
-    ...Object.entries(places).map(([place, value]) => {
-      return { name: "parley_jobs", labels: { place }, value };
-    }),
-    { name: "parley_oldest_job_age_seconds", value: ageMs / 1_000 },
-    { name: "parley_backlog_used", value: used },
-    { name: "parley_backlog_bound", value: config.PARLEY_BACKLOG_MAX },
-    { name: "parley_epoch", value: epoch },
+    ...Object.entries(places).map(([place, value]) => reading("parley_jobs", value, { place })),
+    reading("parley_oldest_job_age_seconds", ageMs / 1_000),
+    reading("parley_backlog_used", used),
+    reading("parley_backlog_bound", config.PARLEY_BACKLOG_MAX),
+    reading("parley_epoch", epoch),
   ];
 }
 
@@ -117,13 +120,12 @@ async function readDatabase({ stack }: Parts): Promise<Reading[]> {
     stack.store.listGaps(GAPS_MAX),
     stack.upkeep.listChoreRuns(),
   ]);
+  const began = "parley_chore_last_success_timestamp_seconds";
   return [
-    { name: "parley_search_gaps", value: gaps.length },
-    ...runs.map(({ name: chore, beganTime }) => ({
-      name: "parley_chore_last_success_timestamp_seconds",
-      labels: { chore },
-      value: beganTime.getTime() / 1_000,
-    })),
+    reading("parley_search_gaps", gaps.length),
+    ...runs.map(({ name: chore, beganTime }) => {
+      return reading(began, beganTime.getTime() / 1_000, { chore });
+    }),
   ];
 }
 
@@ -131,12 +133,11 @@ async function audit({ stack }: Parts): Promise<Reading[]> {
   const { looked, drifts } = await sampleDrift(stack);
   const voids = await stack.upkeep.sumVoids();
   return [
-    { name: "parley_counters_checked", value: looked },
-    ...DRIFT_KINDS.map((kind) => ({
-      name: "parley_counters_drifted",
-      labels: { kind },
-      value: drifts.filter((one) => one.kind === kind).length,
-    })),
-    { name: "parley_voids", value: voids },
+    reading("parley_counters_checked", looked),
+    ...DRIFT_KINDS.map((kind) => {
+      const some = drifts.filter((one) => one.kind === kind).length;
+      return reading("parley_counters_drifted", some, { kind });
+    }),
+    reading("parley_voids", voids),
   ];
 }

@@ -13,7 +13,6 @@ const JOB_SECONDS = [
 ];
 const CHORE_SECONDS = [0.005, 0.02, 0.1, 0.5, 2, 10, 60, 300, 1_800];
 const JOBS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000];
-const GC_SECONDS = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1];
 
 const TABLE = {
   parley_calls_total: {
@@ -73,7 +72,7 @@ const TABLE = {
   },
   parley_accepted_to_searchable_seconds: {
     type: "histogram",
-    help: "Time from the accept of a message to when a search finds it.",
+    help: "Time from the accept of a message to when the index has it (see below).",
     buckets: JOB_SECONDS,
   },
   parley_search_gaps: {
@@ -123,51 +122,9 @@ const TABLE = {
     help: "1 where this process can read a part: counters, database; else 0.",
     labels: ["part"],
   },
-  process_cpu_seconds_total: {
-    type: "counter",
-    help: "Processor time of this process.",
-  },
-  process_resident_memory_bytes: {
-    type: "gauge",
-    help: "Resident memory of this process.",
-  },
-  process_start_time_seconds: {
-    type: "gauge",
-    help: "When this process started.",
-  },
-  process_open_fds: {
-    type: "gauge",
-    help: "Open files and sockets of this process (Linux).",
-  },
-  nodejs_heap_size_total_bytes: {
-    type: "gauge",
-    help: "Size of the heap.",
-  },
-  nodejs_heap_size_used_bytes: {
-    type: "gauge",
-    help: "Used part of the heap.",
-  },
-  nodejs_external_memory_bytes: {
-    type: "gauge",
-    help: "Memory outside the heap that JavaScript holds.",
-  },
-  nodejs_eventloop_lag_p99_seconds: {
-    type: "gauge",
-    help: "How late the event loop was since the last scrape, at the 99th percentile.",
-  },
-  nodejs_eventloop_lag_max_seconds: {
-    type: "gauge",
-    help: "How late the event loop was since the last scrape, at most.",
-  },
-  nodejs_gc_duration_seconds: {
-    type: "histogram",
-    help: "Time of garbage collections, by kind.",
-    labels: ["kind"],
-    buckets: GC_SECONDS,
-  },
 } satisfies Record<string, Metric>;
 
 export type MetricName = keyof typeof TABLE;
 
-/** Every metric; docs/observability.md has the same table. */
+/** Every metric of ours; docs/observability.md has the same table. The client adds Node's own. */
 export const METRICS: Record<MetricName, Metric> = TABLE;

@@ -59,13 +59,11 @@ export class MetricsPort implements Process {
   }
 
   async stop(): Promise<void> {
-    if (this.server.listening) {
-      await new Promise((resolve) => {
-        this.server.close(resolve);
-        this.server.closeAllConnections();
-      });
-    }
-    await this.metrics.stop();
+    if (!this.server.listening) return;
+    await new Promise((resolve) => {
+      this.server.close(resolve);
+      this.server.closeAllConnections();
+    });
   }
 
   private async answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -80,7 +78,7 @@ export class MetricsPort implements Process {
       this.underway ??= this.metrics.scrape().finally(() => {
         this.underway = undefined;
       });
-      response.setHeader("content-type", "text/plain; version=0.0.4; charset=utf-8");
+      response.setHeader("content-type", this.metrics.contentType);
       end(response, 200, await this.underway);
     } catch (err) {
       this.log.error({ err }, "metrics cannot be told");

@@ -72,7 +72,7 @@ function createIn(target: string, key: object, traceparent?: string): Promise<un
   const metadata = new Metadata();
   if (traceparent !== undefined) metadata.set("traceparent", traceparent);
   const message = { body: MARK, author: MARK };
-  const waitFor = State.STATE_SEARCHABLE;
+  const waitFor = State.STATE_PERSISTED;
   const request = CreateMessageRequest.fromPartial({ ...key, message, waitFor });
   return new Promise((resolve, reject) => {
     client.createMessage(request, metadata, { deadline: Date.now() + 10_000 }, (error, answer) => {
