@@ -34,7 +34,6 @@ interface Parts {
   log: Logger;
   /** Whether this process looks for drift and sums the voids: one kind of process is enough. */
   audits: boolean;
-  keptMs?: number;
 }
 
 /**
@@ -42,37 +41,55 @@ interface Parts {
  * gives no readings rather than old ones, and holds a scrape up for a bounded time.
  */
 export function openGauges(parts: Parts): () => Promise<Reading[]> {
-  const { keptMs = KEPT_MS } = parts;
   const looks = [
-    kept(keptMs, () => attempt(parts, "counters", () => readCounters(parts))),
-    kept(keptMs, () => attempt(parts, "database", () => readDatabase(parts))),
+    kept(KEPT_MS, partLook(parts, "counters", readCounters), isDown("counters")),
+    kept(KEPT_MS, partLook(parts, "database", readDatabase), isDown("database")),
   ];
-  // It may take long on a large system, and nobody waits for it: see `kept`.
-  if (parts.audits) looks.push(kept(AUDIT_MS, () => attempt(parts, undefined, () => audit(parts))));
+  if (parts.audits) {
+    // It may take long on a large system, and then its readings are for a later scrape.
+    looks.push(kept(AUDIT_MS, () => auditLook(parts), []));
+  }
   return async () => (await Promise.all(looks.map((look) => look()))).flat();
 }
 
-/** A part that cannot be read tells nothing but that it is down. */
-async function attempt(
-  { log }: Parts,
-  part: string | undefined,
-  read: () => Promise<Reading[]>,
-): Promise<Reading[]> {
-  const up = (value: number): Reading[] =>
-    part === undefined ? [] : [reading("parley_part_up", value, { part })];
+async function auditLook(parts: Parts): Promise<Reading[]> {
   try {
-    return [...(await read()), ...up(1)];
+    return await audit(parts);
   } catch (error) {
-    if (!isUnavailable(error)) log.warn({ err: error, part }, "gauges cannot be read");
-    return up(0);
+    if (!isUnavailable(error)) parts.log.warn({ err: error }, "gauges cannot be read");
+    return [];
   }
 }
 
+/** A part that cannot be read tells nothing but that it is down. */
+function partLook(
+  parts: Parts,
+  part: string,
+  read: (parts: Parts) => Promise<Reading[]>,
+): () => Promise<Reading[]> {
+  return async () => {
+    try {
+      return [...(await read(parts)), reading("parley_part_up", 1, { part })];
+    } catch (error) {
+      if (!isUnavailable(error)) parts.log.warn({ err: error, part }, "gauges cannot be read");
+      return isDown(part);
+    }
+  };
+}
+
+function isDown(part: string): Reading[] {
+  return [reading("parley_part_up", 0, { part })];
+}
+
 /**
- * Looks at most once in a time, however many ask. Who asks while a look takes too long gets
- * nothing; the look goes on, and is not begun a second time beside itself.
+ * Looks at most once in a time, however many ask. Who asks while a look takes too long is told
+ * `late`; the look goes on, and none is begun beside it.
  */
-function kept(forMs: number, look: () => Promise<Reading[]>): () => Promise<Reading[]> {
+function kept(
+  forMs: number,
+  look: () => Promise<Reading[]>,
+  late: Reading[],
+): () => Promise<Reading[]> {
   let underway: Promise<Reading[]> | undefined;
   let last: { readings: Reading[]; atMs: number } | undefined;
   return async () => {
@@ -83,11 +100,11 @@ function kept(forMs: number, look: () => Promise<Reading[]>): () => Promise<Read
       return readings;
     });
     let timer: NodeJS.Timeout | undefined;
-    const late = new Promise<Reading[]>((resolve) => {
-      timer = setTimeout(resolve, WAIT_MS, []);
+    const tooLate = new Promise<Reading[]>((resolve) => {
+      timer = setTimeout(resolve, WAIT_MS, late);
     });
     try {
-      return await Promise.race([underway, late]);
+      return await Promise.race([underway, tooLate]);
     } finally {
       clearTimeout(timer);
     }

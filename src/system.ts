@@ -12,12 +12,10 @@ import type { Stack } from "./core/ports.ts";
 import { both, type Events } from "./events.ts";
 import { openGauges } from "./gauges.ts";
 import type { Logger } from "./log.ts";
-import { Metrics } from "./metrics.ts";
-import { MetricsPort } from "./metrics-port.ts";
+import type { MetricsPort } from "./metrics-port.ts";
 import { OperatorsDoor } from "./operate/door.ts";
 import { Heartbeat, type Process } from "./process.ts";
 import { openStack } from "./stacks/open.ts";
-import { Traces } from "./traces.ts";
 import { Witness } from "./witness.ts";
 import { Scheduler } from "./worker/scheduler.ts";
 import { Worker } from "./worker/worker.ts";
@@ -56,7 +54,7 @@ export async function openSystem(
   const core: Core = { ...stack, numbering };
   const graceMs = config.PARLEY_STOP_GRACE_MS;
   // These start first and stop last, so that they see everything.
-  const { events, metrics, watching } = openEvents(config, which, { stack, log, processId });
+  const { events, metrics, watching } = await openEvents(config, which, { stack, log, processId });
   const processes: Process[] = [...watching];
   if (which.includes("api") || which.includes("worker")) processes.push(new Witness(epochs));
   // The worker starts first and stops last, so that it still takes what the API accepted.
@@ -87,16 +85,25 @@ export async function openSystem(
   return { stack, core, processes, api, metrics };
 }
 
-/** Who is told what happens, as the settings ask for it; `events` is undefined for nobody. */
-function openEvents(
+/**
+ * Who is told what happens, as the settings ask for it; `events` is undefined for nobody. The
+ * libraries take a tenth of a second and 20 MB to load, so they are where they are wanted alone.
+ */
+async function openEvents(
   config: Config,
   which: Part[],
   { stack, log, processId }: { stack: Stack; log: Logger; processId: string },
-): { events: Events | undefined; metrics: MetricsPort | undefined; watching: Process[] } {
+): Promise<{
+  events: Events | undefined;
+  metrics: MetricsPort | undefined;
+  watching: Process[];
+}> {
   const watching: Process[] = [];
   const told: Events[] = [];
   let port: MetricsPort | undefined;
   if (config.PARLEY_METRICS_ADDRESS !== "" && which.length > 0) {
+    const { Metrics } = await import("./metrics.ts");
+    const { MetricsPort } = await import("./metrics-port.ts");
     const audits = which.includes("scheduler");
     const metrics = new Metrics(openGauges({ stack, config, log, audits }));
     port = new MetricsPort({ metrics, log }, { address: config.PARLEY_METRICS_ADDRESS });
@@ -104,6 +111,7 @@ function openEvents(
     watching.push(port);
   }
   if (config.PARLEY_OTLP_ENDPOINT !== "" && which.length > 0) {
+    const { Traces } = await import("./traces.ts");
     const options = { endpoint: config.PARLEY_OTLP_ENDPOINT, ratio: config.PARLEY_TRACE_RATIO };
     const traces = new Traces({ log }, { ...options, processId, parts: which });
     told.push(traces);
