@@ -15,7 +15,7 @@ import type { Wire } from "../contract/wire.ts";
 import { pick } from "../support/random.ts";
 import { type Place, testLog } from "../support/system.ts";
 import { findUnexplained } from "./explained.ts";
-import type { Mode } from "./modes.ts";
+import { LOSSES, type Mode } from "./losses.ts";
 import { type Copy, cutConnections, evict, putBack, takeCopy } from "./redis-copies.ts";
 import { reseedAll, unlessParleyError } from "./reseeding.ts";
 import { Turns } from "./turns.ts";
@@ -232,15 +232,9 @@ export class World {
   }
 
   private async fault(): Promise<void> {
-    const losses = {
-      durable: [],
-      everysec: ["flush", "tail", "evict"],
-      old: ["flush", "old"],
-      cut: ["tail"],
-    } as const;
     // What a process saw that dies together with the end of the file, nobody can know.
     const crash = this.mode === "cut" ? [] : (["api"] as const);
-    const kind = pick(this.random, [...crash, "cut", "restart", ...losses[this.mode]]);
+    const kind = pick(this.random, [...crash, "cut", "restart", ...LOSSES[this.mode]]);
     this.count.faults++;
     if (kind === "api") return this.kill(pick(this.random, this.apis));
     if (kind === "evict") return evict(this.admin, this.random, this.chats);

@@ -7,7 +7,7 @@ ARGV 11 what the jobs begin with                  12 each job after its running 
 
 Risky: Lua takes some 8,000 arguments in one call. There are at most 1,000 messages.
 ]]
-local base = tonumber(redis.call('HGET', KEYS[2], 'accepts'))
+local base = tonumber(ledger[2])
 local between = ',"epoch":' .. ARGV[1] .. ',"accept":'
 local jobs, fields = {}, {}
 for at = 1, count do
@@ -26,8 +26,8 @@ end
 
 local digits = string.format('%.0f', number)
 local running = string.format('%.0f', base + count)
-redis.call('INCRBY', KEYS[1], count)
 redis.call('HINCRBY', KEYS[2], 'accepts', count)
+redis.call('INCRBY', KEYS[1], count)
 redis.call('HSET', KEYS[4], unpack(fields))
 redis.call('LPUSH', KEYS[5], unpack(jobs))
 redis.call('HSET', KEYS[3], KEYS[1], ARGV[1] .. ':' .. running)
@@ -35,4 +35,5 @@ if ARGV[7] ~= '' then
   redis.call('HSET', current, ARGV[7], ARGV[8] .. ' ' .. digits .. ' ' .. ARGV[9])
   redis.call('PEXPIREAT', current, string.format('%.0f', (slice + 2) * ttl))
 end
+redis.call('HSET', KEYS[2], 'whole', running)
 return { 'accepted', digits, running, string.format('%.0f', ceiling - number - count + 1) }

@@ -13,8 +13,8 @@ if redis.call('HEXISTS', KEYS[4], id) == 1 then
   return redis.error_reply('PARLEY a job has number ' .. digits .. ' of ' .. KEYS[1] .. ' already')
 end
 
-redis.call('INCR', KEYS[1])
 local accept = redis.call('HINCRBY', KEYS[2], 'accepts', 1)
+redis.call('INCR', KEYS[1])
 local running = string.format('%.0f', accept)
 redis.call('HSET', KEYS[4], id,
   ARGV[11] .. digits .. ',"epoch":' .. ARGV[1] .. ',"accept":' .. running .. ARGV[12])
@@ -30,4 +30,5 @@ if ARGV[7] ~= '' then
   redis.call('HSET', current, ARGV[7], ARGV[8] .. ' ' .. digits .. ' ' .. ARGV[9])
   redis.call('PEXPIREAT', current, string.format('%.0f', (slice + 2) * ttl))
 end
+redis.call('HSET', KEYS[2], 'whole', running)
 return { 'accepted', digits, running, string.format('%.0f', ceiling - number) }

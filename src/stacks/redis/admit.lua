@@ -24,6 +24,9 @@ Result, an array; numbers are digits:
 Risky:
 - Everything is looked at before the first write, and the first write is one that a Redis without
   memory refuses. So the writes happen all or not at all.
+- A Redis that is started with the end of its file cut off leaves the first writes of the step that
+  was cut in the file, and the next start runs them. So the first write counts the accepts, the last
+  one notes the count as it is then: where the two differ, half a step came to life at some time.
 - Lua's `..` rounds numbers to 14 digits, and ioredis misreads integers near 2^53: hence the
   formats, in the reply too.
 - A ceiling without its counter is a counter that was lost: its numbers must not come again. That
@@ -34,8 +37,8 @@ Risky:
   since an answer that is there already leaves no job.
 ]]
 local application = string.sub(KEYS[1], 1, 40)
-local ledger = redis.call('HMGET', KEYS[2], 'epoch', 'accepts', KEYS[1], application)
-if ledger[1] ~= ARGV[1] or tonumber(ledger[2]) < tonumber(ARGV[2]) then
+local ledger = redis.call('HMGET', KEYS[2], 'epoch', 'accepts', KEYS[1], application, 'whole')
+if ledger[1] ~= ARGV[1] or ledger[2] ~= ledger[5] or tonumber(ledger[2]) < tonumber(ARGV[2]) then
   return { 'distrusted' }
 end
 

@@ -8,3 +8,11 @@ export type Mode =
   | "old"
   /** Redis writes everything to disk, and the end of its file is lost all the same. */
   | "cut";
+
+/** How Redis loses what it had, in each mode. */
+export const LOSSES = {
+  durable: [],
+  everysec: ["flush", "tail", "evict"],
+  old: ["flush", "old"],
+  cut: ["tail"],
+} as const;
