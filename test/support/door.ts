@@ -86,7 +86,7 @@ export function everyCall(clients: Clients, applicationToken: string) {
     createMessage: () => clients.createMessage({ ...chat, message: { body: "body" } }),
     updateMessage: () =>
       clients.updateMessage({ ...chat, number: 1, message: { body: "another body" } }),
-    deleteMessage: () => clients.deleteMessage({ ...chat, number: 1 }),
+    deleteMessage: () => clients.deleteMessage({ ...chat, number: 2 }),
   };
   const unbound = {
     listApplications: () => clients.listApplications({}),
