@@ -20,6 +20,7 @@ export {
 } from "../gen/parley/v1/application.ts";
 export {
   Chat,
+  Chat_AttributesEntry,
   ChatServiceClient,
   type ChatServiceServer,
   ChatServiceService,
@@ -37,6 +38,8 @@ export {
   ErrorReason,
 } from "../gen/parley/v1/errors.ts";
 export {
+  BatchCreateMessagesRequest,
+  BatchCreateMessagesResponse,
   CreateMessageRequest,
   CreateMessageResponse,
   DeleteMessageRequest,
@@ -46,6 +49,7 @@ export {
   ListMessagesRequest,
   ListMessagesResponse,
   Message,
+  Message_AttributesEntry,
   MessageServiceClient,
   type MessageServiceServer,
   MessageServiceService,
@@ -55,6 +59,10 @@ export {
   SearchMessagesResponse_Segment,
   UpdateMessageRequest,
   UpdateMessageResponse,
+  WatchMessagesRequest,
+  WatchMessagesResponse,
+  WatchMessagesResponse_CaughtUp,
+  WatchMessagesResponse_Heartbeat,
 } from "../gen/parley/v1/message.ts";
 export {
   NumberRange,

@@ -1,6 +1,8 @@
 import { randomUUID } from "node:crypto";
 
 import { setTimeout as sleep } from "node:timers/promises";
+import { Pages } from "./api/call.ts";
+import { Door, type DoorOptions } from "./api/door.ts";
 import { Api, type ApiOptions } from "./api/server.ts";
 
 import type { Config } from "./config.ts";
@@ -9,9 +11,10 @@ import { Epochs } from "./core/epochs.ts";
 import { SETTLE_MS } from "./core/limits.ts";
 import { Numbering } from "./core/numbering.ts";
 import type { Stack } from "./core/ports.ts";
+import { HttpApi } from "./http/server.ts";
 import type { Logger } from "./log.ts";
 import { OperatorsDoor } from "./operate/door.ts";
-import { Heartbeat, type Process } from "./process.ts";
+import { Heartbeat, type Process, Together } from "./process.ts";
 import { openStack } from "./stacks/open.ts";
 import { Witness } from "./witness.ts";
 import { Scheduler } from "./worker/scheduler.ts";
@@ -28,6 +31,8 @@ export interface System {
   processes: Process[];
   /** There where the parts have an API. */
   api: Api | undefined;
+  /** There where the API has a door for HTTP. */
+  http: HttpApi | undefined;
 }
 
 /** Opens the stack that the settings name, and builds the parts on it without starting them. */
@@ -66,31 +71,45 @@ export async function openSystem(
     processes.push(new Scheduler({ ...stack, numbering, log }, options));
   }
   let api: Api | undefined;
+  let http: HttpApi | undefined;
   if (which.includes("api")) {
-    api = new Api({ core, log }, { graceMs, ...doorOf(config) });
-    processes.push(api);
+    // Callers of every kind pass one door, so a bound on calls is one bound.
+    const door = new Door(doorOf(config), log);
+    const calls = { core, log, door, pages: new Pages() };
+    api = new Api(calls, { graceMs, ...listenerOf(config) });
+    if (config.PARLEY_HTTP_ADDRESS !== "") {
+      const address = config.PARLEY_HTTP_ADDRESS;
+      http = new HttpApi(calls, { ...listenerOf(config), graceMs, address });
+    }
+    processes.push(door, http === undefined ? api : new Together([api, http]));
   }
   if (stack.name === "embedded" && which.length > 0) {
     processes.push(new OperatorsDoor({ stack, core, config, log }));
   }
   const heartbeat = config.PARLEY_HEARTBEAT_FILE;
   if (heartbeat !== "") processes.push(new Heartbeat(heartbeat));
-  return { stack, core, processes, api };
+  return { stack, core, processes, api, http };
 }
 
-/** Where the API listens and who gets in. */
-function doorOf(config: Config): Omit<ApiOptions, "graceMs"> {
+/** Who gets in. */
+function doorOf(config: Config): DoorOptions {
   const callsPerSecond = config.PARLEY_RATE_LIMIT;
   const burst = config.PARLEY_RATE_BURST || callsPerSecond;
+  return {
+    keysFile: config.PARLEY_KEYS_FILE || undefined,
+    rate: callsPerSecond === 0 ? undefined : { callsPerSecond, burst },
+  };
+}
+
+/** Where the API listens, and to what. */
+function listenerOf(config: Config): Omit<ApiOptions, "graceMs"> {
   const clientCaFile = config.PARLEY_TLS_CLIENT_CA_FILE || undefined;
   const certFile = config.PARLEY_TLS_CERT_FILE;
   const keyFile = config.PARLEY_TLS_KEY_FILE;
   return {
     address: config.PARLEY_GRPC_ADDRESS,
     tls: certFile === "" ? undefined : { certFile, keyFile, clientCaFile },
-    keysFile: config.PARLEY_KEYS_FILE || undefined,
     health: config.PARLEY_HEALTH,
     reflection: config.PARLEY_REFLECTION,
-    rate: callsPerSecond === 0 ? undefined : { callsPerSecond, burst },
   };
 }

@@ -1,6 +1,6 @@
-import type { Metadata } from "@grpc/grpc-js";
 import { ParleyError } from "../errors.ts";
 import type { Logger } from "../log.ts";
+import type { Process } from "../process.ts";
 import type { Access } from "./access.ts";
 import { type Key, type Keys, keyOf, parseKeyFile, toKeys } from "./keys.ts";
 import { Rates } from "./rates.ts";
@@ -17,7 +17,7 @@ export interface DoorOptions {
 const TOKEN_CHARACTERS = 36;
 
 /** Who gets in, and how often. Everything here is decided before a call costs any work. */
-export class Door {
+export class Door implements Process {
   private readonly file: Watched<Keys> | undefined;
   private readonly rates: Rates | undefined;
   private keys: Keys | undefined;
@@ -41,14 +41,14 @@ export class Door {
     await this.file?.start();
   }
 
-  stop(): void {
+  async stop(): Promise<void> {
     this.file?.stop();
   }
 
   /** Whose call it is, told before its request is read; undefined where no keys are asked for. */
-  identify(metadata: Metadata, access: Access<never>, nowMs: number): Key | undefined {
+  identify(authorization: unknown[], access: Access<never>, nowMs: number): Key | undefined {
     if (this.keys === undefined) return undefined;
-    const key = keyOf(this.keys, metadata.get("authorization"), nowMs);
+    const key = keyOf(this.keys, authorization, nowMs);
     if (!key.scopes.has(access.scope)) {
       throw new ParleyError("SCOPE_MISSING", `the key may not ${access.scope}`);
     }
@@ -70,8 +70,9 @@ export class Door {
     const name = bucketOf(key, applicationToken);
     const retryMs = this.rates.take(name, performance.now());
     if (retryMs > 0) {
-      const message = "the application sends more calls than it may; RetryInfo says when to retry";
-      throw new ParleyError("RATE_LIMITED", message, { retryMs: Math.ceil(retryMs) });
+      const waitMs = Math.ceil(retryMs);
+      const message = `the application sends more calls than it may; retry in ${waitMs} ms`;
+      throw new ParleyError("RATE_LIMITED", message, { retryMs: waitMs });
     }
   }
 

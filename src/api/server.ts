@@ -7,16 +7,15 @@ import {
   setLogVerbosity,
 } from "@grpc/grpc-js";
 import { HealthImplementation } from "grpc-health-check";
-import type { Core } from "../core/core.ts";
-import type { Logger } from "../log.ts";
 import type { Process } from "../process.ts";
+import type { CallParts } from "./call.ts";
 import { Connections } from "./connections.ts";
 import { registry } from "./contract.ts";
+import { TlsCredentials } from "./credentials.ts";
 import { decoderOf, refuseInvalidUtf8 } from "./decoding.ts";
-import { Door, type DoorOptions } from "./door.ts";
 import { addReflection } from "./reflection.ts";
 import { type Route, services } from "./routes.ts";
-import { filesOf, TlsCredentials, type TlsFiles, toContext } from "./tls.ts";
+import { filesOf, type TlsFiles, toContext } from "./tls.ts";
 import { type Encoded, unary } from "./unary.ts";
 import { Watched } from "./watched.ts";
 
@@ -28,7 +27,7 @@ const KEEPALIVE_MS = 30_000;
 /** A connection without a call is closed; clients open another with their next call. */
 const CONNECTION_IDLE_MS = 300_000;
 
-export interface ApiOptions extends DoorOptions {
+export interface ApiOptions {
   /** `host:port`; port 0 takes a free one. */
   address: string;
   /** How long calls in work may take to end when the server stops. */
@@ -42,20 +41,18 @@ export interface ApiOptions extends DoorOptions {
 
 /** The gRPC server, as a process that can be started and stopped. */
 export class Api implements Process {
-  private readonly parts: { core: Core; log: Logger };
+  private readonly parts: CallParts;
   private readonly options: ApiOptions;
   private readonly server: Server;
   private readonly connections: Connections;
   private readonly health: HealthImplementation;
-  private readonly door: Door;
   private certificates: Watched<SecureContextOptions> | undefined;
   /** The port that it listens on, known once it is started. */
   port = 0;
 
-  constructor(parts: { core: Core; log: Logger }, options: ApiOptions) {
+  constructor(parts: CallParts, options: ApiOptions) {
     this.parts = parts;
     this.options = options;
-    this.door = new Door(options, parts.log);
     refuseInvalidUtf8();
     // What it would print stands in the errors that it throws, and is no line of our log.
     setLogVerbosity(logVerbosity.NONE);
@@ -81,7 +78,6 @@ export class Api implements Process {
 
   async start(): Promise<void> {
     const { address } = this.options;
-    await this.door.start();
     const credentials = await this.openCredentials();
     this.port = await new Promise<number>((resolve, reject) => {
       this.server.bindAsync(address, credentials, (error, port) =>
@@ -101,7 +97,6 @@ export class Api implements Process {
 
   /** Says NOT_SERVING, lets the calls in work end, and cuts what is left after the grace time. */
   async stop(): Promise<void> {
-    this.door.stop();
     this.certificates?.stop();
     this.setHealth("NOT_SERVING");
     await new Promise<void>((resolve) => {
@@ -140,14 +135,13 @@ export class Api implements Process {
   private addService({ name, service, routes }: (typeof services)[number]): void {
     const definition: Record<string, unknown> = {};
     const handlers: Record<string, ReturnType<typeof unary>> = {};
-    const parts = { ...this.parts, door: this.door };
     for (const [rpc, method] of Object.entries(service)) {
       if (method.responseStream) continue;
       const input = registry.getService(name)!.method[rpc]!.input.typeName;
       const decode = decoderOf<unknown>(input, method.requestDeserialize);
       definition[rpc] = { ...method, requestDeserialize: (bytes: Encoded) => bytes };
       const route = routes[rpc as keyof typeof routes] as Route<unknown, unknown>;
-      handlers[rpc] = unary({ name: method.path.slice(1), route, decode }, parts);
+      handlers[rpc] = unary({ name: method.path.slice(1), route, decode }, this.parts);
     }
     this.server.addService(definition as ServiceDefinition, handlers);
   }

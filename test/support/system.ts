@@ -3,6 +3,7 @@ import { BadRequest, ErrorInfo, RetryInfo } from "../../gen/google/rpc/error_det
 import { Status } from "../../gen/google/rpc/status.ts";
 import {
   ApplicationServiceClient,
+  BatchCreateMessagesRequest,
   ChatServiceClient,
   CreateApplicationRequest,
   CreateChatRequest,
@@ -26,7 +27,7 @@ import type { Connection } from "../../src/connect.ts";
 import { type Logger, openLog } from "../../src/log.ts";
 import { migrateStack } from "../../src/stacks/open.ts";
 import { openSystem, type Part, type System } from "../../src/system.ts";
-import { freshDataDir, freshServers, productionMissing } from "./servers.ts";
+import { freshDataDir, freshServers, type OwnServers, productionMissing } from "./servers.ts";
 
 export type StackName = "embedded" | "production";
 
@@ -39,13 +40,13 @@ export interface Place {
 
 const QUIET = { PARLEY_LOG_LEVEL: process.env.PARLEY_TEST_LOG_LEVEL ?? "silent" };
 
-export async function freshPlace(stack: StackName): Promise<Place> {
+export async function freshPlace(stack: StackName, own?: OwnServers): Promise<Place> {
   const common = { ...QUIET, PARLEY_STACK: stack, PARLEY_GRPC_ADDRESS: "127.0.0.1:0" };
   if (stack === "embedded") {
     const { dataDir, drop } = freshDataDir();
     return { stack, env: { ...common, PARLEY_DATA_DIR: dataDir }, drop };
   }
-  const servers = await freshServers();
+  const servers = await freshServers(own);
   const env = {
     ...common,
     PARLEY_MYSQL_URL: servers.mysqlUrl,
@@ -146,6 +147,11 @@ export function openClients(target: string, connection?: Connection) {
     getChat: promised(chats, chats.getChat, GetChatRequest),
     listChats: promised(chats, chats.listChats, ListChatsRequest),
     deleteChat: promised(chats, chats.deleteChat, DeleteChatRequest),
+    batchCreateMessages: promised(
+      messages,
+      messages.batchCreateMessages,
+      BatchCreateMessagesRequest,
+    ),
     createMessage: promised(messages, messages.createMessage, CreateMessageRequest),
     getMessage: promised(messages, messages.getMessage, GetMessageRequest),
     listMessages: promised(messages, messages.listMessages, ListMessagesRequest),

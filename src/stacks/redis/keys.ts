@@ -1,14 +1,17 @@
 // Every name in Redis but the counters' own, which stand in ../counters.ts.
 
 /**
- * Ours. A hash: `epoch`, `accepts`, the running number of its last accept, and for each counter's
- * key its ceiling in that epoch. One hash, so that nothing can lose a ceiling and keep the epoch.
+ * Ours. A hash: `epoch`, `accepts`, the running number of its last accept, `whole`, the same as the
+ * end of that accept noted it, and for each counter's key its ceiling in that epoch. One hash, so
+ * that nothing can lose a ceiling and keep the epoch.
  */
 export const LEDGER = "parley:ledger";
 /** A hash: the counter's key and its last change, until that change was copied into the rows. */
 export const DIRTY = "parley:dirty";
 /** Hashes of request ids, `<prefix><slice of time>`; each vanishes as a whole. */
 export const REQUESTS_PREFIX = "parley:requests:";
+/** Hashes of the external ids of an application's chats and their numbers, `<prefix><token>`. */
+export const EXTERNAL_PREFIX = "parley:external:";
 /** Leases, `<prefix><name>`. */
 export const LEASE_PREFIX = "parley:lease:";
 /** A sorted set: jobs whose worker ended while they were in work, by level, see trial.lua. */
