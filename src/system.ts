@@ -8,6 +8,7 @@ import { Api, type ApiOptions } from "./api/server.ts";
 import type { Config } from "./config.ts";
 import type { Core } from "./core/core.ts";
 import { Epochs } from "./core/epochs.ts";
+import { Feeds, type FeedsOptions } from "./core/feeds.ts";
 import { SETTLE_MS } from "./core/limits.ts";
 import { Numbering } from "./core/numbering.ts";
 import type { Stack } from "./core/ports.ts";
@@ -35,12 +36,15 @@ export interface System {
   http: HttpApi | undefined;
 }
 
+/** How long those who watch wait for what, shorter in tests that wait with them. */
+export type WatchOptions = Partial<FeedsOptions> & { slowMs?: number };
+
 /** Opens the stack that the settings name, and builds the parts on it without starting them. */
 export async function openSystem(
   config: Config,
   which: Part[],
   log: Logger,
-  { unready = false } = {},
+  { unready = false, watch }: { unready?: boolean; watch?: WatchOptions } = {},
 ): Promise<System> {
   const processId = randomUUID();
   const lenient = which.length === 0;
@@ -51,7 +55,8 @@ export async function openSystem(
   };
   const epochs = new Epochs({ ...stack, processId, pause });
   const numbering = new Numbering({ ...stack, epochs });
-  const core: Core = { ...stack, numbering };
+  const feeds = new Feeds({ now: Date.now, ...watch });
+  const core: Core = { ...stack, numbering, feeds };
   const graceMs = config.PARLEY_STOP_GRACE_MS;
   const processes: Process[] = [];
   if (which.includes("api") || which.includes("worker")) processes.push(new Witness(epochs));
@@ -76,7 +81,7 @@ export async function openSystem(
     // Callers of every kind pass one door, so a bound on calls is one bound.
     const door = new Door(doorOf(config), log);
     const calls = { core, log, door, pages: new Pages() };
-    api = new Api(calls, { graceMs, ...listenerOf(config) });
+    api = new Api(calls, { graceMs, ...listenerOf(config), slowMs: watch?.slowMs });
     if (config.PARLEY_HTTP_ADDRESS !== "") {
       const address = config.PARLEY_HTTP_ADDRESS;
       http = new HttpApi(calls, { ...listenerOf(config), graceMs, address });

@@ -28,6 +28,8 @@ export interface Incoming<Request, Response> {
   route: Route<Request, Response>;
   /** When its caller wants the answer; Infinity where that was not said. */
   deadline: Date | number;
+  /** True for a call that goes on for as long as its caller likes. */
+  lasting?: boolean;
   /** The values of a header. */
   header(name: string): unknown[];
   /** Reads the request, after its caller was let in and not before. */
@@ -45,7 +47,9 @@ export function runCall<Request, Response>(
   const startMs = Date.now();
   const callId = randomUUID();
   const stop = new AbortController();
-  const deadlineMs = deadlineOf(incoming.deadline, startMs);
+  const deadlineMs = incoming.lasting
+    ? Number(incoming.deadline)
+    : deadlineOf(incoming.deadline, startMs);
   const seen: Seen = { key: undefined };
   let answered = false;
 
@@ -58,7 +62,10 @@ export function runCall<Request, Response>(
     logCall(parts.log, { call, callId, key: seen.key, ms: Date.now() - startMs, error });
   };
   const overdue = () => answer(new ParleyError("DEADLINE_EXCEEDED", "the call took too long"));
-  const timer = setTimeout(overdue, Math.max(1, deadlineMs - startMs));
+  // One that lasts without a deadline is never overdue.
+  const timer = Number.isFinite(deadlineMs)
+    ? setTimeout(overdue, Math.max(1, deadlineMs - startMs))
+    : undefined;
   work(parts, incoming, { nowMs: startMs, deadlineMs, signal: stop.signal, seen }).then(
     (response) => answer(undefined, response),
     (error: unknown) => answer(error ?? new Error("rejected with nothing")),

@@ -63,9 +63,7 @@ export class Door implements Process {
    * says the same whether another application exists or not.
    */
   admit(key: Key | undefined, applicationToken: string | undefined): void {
-    if (key?.applications !== undefined && !key.applications.has(applicationToken ?? "")) {
-      throw new ParleyError("SCOPE_MISSING", "the key is bound to other applications");
-    }
+    reach(key, applicationToken);
     if (this.rates === undefined) return;
     const name = bucketOf(key, applicationToken);
     const retryMs = this.rates.take(name, performance.now());
@@ -76,9 +74,25 @@ export class Door implements Process {
     }
   }
 
+  /** Throws where a call that goes on would not be let in any more; it is not counted again. */
+  look<Request>(
+    authorization: unknown[],
+    access: Access<Request>,
+    request: Request,
+    nowMs: number,
+  ): void {
+    reach(this.identify(authorization, access, nowMs), access.applicationOf?.(request));
+  }
+
   /** Notes that the application exists: a call to it was answered. */
   prove(applicationToken: string | undefined): void {
     if (applicationToken !== undefined) this.rates?.prove(applicationToken);
+  }
+}
+
+function reach(key: Key | undefined, applicationToken: string | undefined): void {
+  if (key?.applications !== undefined && !key.applications.has(applicationToken ?? "")) {
+    throw new ParleyError("SCOPE_MISSING", "the key is bound to other applications");
   }
 }
 

@@ -175,6 +175,7 @@ export async function deleteChat(
   const chat = await findChat(core, key, call.signal);
   const step = { known: chat !== undefined, force, now: new Date(call.nowMs) };
   if (await deleteWhole(core, key, step)) {
+    core.wakeup.tell([key]);
     const { externalId = "" } = chat ?? {};
     // Whoever meets what is left of it frees it too.
     if (externalId !== "") {

@@ -12,7 +12,9 @@ import type { Deletions } from "./deletion.ts";
 import type { ExternalName, Intake } from "./intake.ts";
 import type { JobQueue } from "./job-queue.ts";
 import type { Job } from "./jobs.ts";
+import type { Lease } from "./lease.ts";
 import type { Finding, ListedGap, Position, Rebuild, Upkeep } from "./upkeep.ts";
+import type { Wakeup } from "./wakeup.ts";
 
 /** A counter: of the chats of an application (no `chatNumber`), or of a chat's messages. */
 export interface Counter {
@@ -186,12 +188,6 @@ export interface SearchIndex {
   rebuild(): Promise<Rebuild>;
 }
 
-/** One holder at a time for a chore's tick. */
-export interface Lease {
-  /** True for one caller only, until `forMs` have passed. A lease is never given back early. */
-  acquire(name: string, forMs: number): Promise<boolean>;
-}
-
 /** Adapters that belong together. */
 export interface Stack {
   name: "embedded" | "production";
@@ -202,6 +198,7 @@ export interface Stack {
   deletions: Deletions;
   index: SearchIndex;
   lease: Lease;
+  wakeup: Wakeup;
   upkeep: Upkeep;
   /** What the stack's own technologies say of themselves, in bounded time; it never rejects. */
   examine(): Promise<Finding[]>;

@@ -87,13 +87,13 @@ describeStacks("late and repeated work", (stack) => {
   }
 
   it("undoes no edit and no deletion: jobs that come again, a bulk that was slow", async () => {
-    const { store, index } = parley.system.stack;
+    const { store, index, wakeup } = parley.system.stack;
     await parley.clients.updateMessage({ ...key, number: 1, message: { body: "new text" } });
     await parley.clients.deleteMessage({ ...key, number: 2 });
     expect(await gapsOf(parley, key), "the index took both at once").to.deep.equal([]);
     const jobs = await jobsAgain();
     const stopped = new AbortController().signal;
-    const applier = new Applier({ store, index, log: testLog, stopped });
+    const applier = new Applier({ store, index, wakeup, log: testLog, stopped });
     expect(await applier.apply(jobs, { wait: false })).to.deep.equal(jobs.map(() => undefined));
     await expectEdited();
     await index.index(jobs.map((job) => ({ ...job, version: 1 })));
