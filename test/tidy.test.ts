@@ -17,10 +17,10 @@ const text = (file: string) => readFileSync(join(root, file), "utf8");
 /** What a file imports: paths from the root for our own files, package names for the rest. */
 function importsOf(file: string): string[] {
   const found = text(file).matchAll(
-    /^(?:import|export)\b[^;]*?from\s+"([^"]+)"|^import\s+"([^"]+)"/gm,
+    /^(?:import|export)\b[^;]*?from\s+"([^"]+)"|^import\s+"([^"]+)"|\bimport\("([^"]+)"\)/gm,
   );
   return [...found].map((match) => {
-    const name = (match[1] ?? match[2])!;
+    const name = (match[1] ?? match[2] ?? match[3])!;
     if (name.startsWith(".")) return normalize(join(dirname(file), name));
     return name.split("/", name.startsWith("@") ? 2 : 1).join("/");
   });
@@ -36,7 +36,7 @@ const roomOf = (file: string) =>
 const MAY_IMPORT: Record<string, { rooms: string[]; packages: string[] }> = {
   "src/core": { rooms: ["gen", "src/errors.ts"], packages: [] },
   "src/api": {
-    rooms: ["gen", "src/core", "src/errors.ts", "src/log.ts", "src/process.ts"],
+    rooms: ["gen", "src/core", "src/errors.ts", "src/events.ts", "src/log.ts", "src/process.ts"],
     packages: ["@grpc/grpc-js", "@bufbuild/protobuf", "grpc-health-check", "lru-cache", "zod"],
   },
   "src/http": {
@@ -55,7 +55,7 @@ const MAY_IMPORT: Record<string, { rooms: string[]; packages: string[] }> = {
     packages: ["@bufbuild/protobuf", "fastify", "zod"],
   },
   "src/worker": {
-    rooms: ["gen", "src/core", "src/errors.ts", "src/log.ts", "src/process.ts"],
+    rooms: ["gen", "src/core", "src/errors.ts", "src/events.ts", "src/log.ts", "src/process.ts"],
     packages: ["cron-parser", "node-schedule"],
   },
   "src/operate": {
