@@ -59,6 +59,8 @@ export class Consumer {
   /** Those of them that the stream of now knows nothing of. */
   private orphans = new Ranges([]);
   private lookedMs = 0;
+  /** True where `afterChange` is what was seen, also when it is 0. */
+  private changesKnown: boolean;
 
   constructor(messages: Messages, calls: Calls, options: ConsumeOptions) {
     this.messages = messages;
@@ -67,6 +69,7 @@ export class Consumer {
     this.afterNumber = options.afterNumber ?? 0;
     this.afterChange = options.afterChange ?? 0;
     this.pending = new Ranges(options.pending ?? []);
+    this.changesKnown = options.afterChange !== undefined;
   }
 
   async run(): Promise<void> {
@@ -86,8 +89,13 @@ export class Consumer {
         yield* this.found();
         const { afterNumber, afterChange } = this;
         const wanted = { applicationToken, chatNumber, afterNumber, afterChange };
+        // To the server 0 means from now on, so the first changes of a chat can have been missed.
+        let unseen = this.changesKnown && afterChange === 0;
         for await (const event of this.messages.watch(wanted, { signal })) {
           failures = 0;
+          this.changesKnown = true;
+          if (unseen && event.changeNumber > 0) yield* this.changedUpTo(afterNumber);
+          unseen = false;
           yield event;
           if (Date.now() - this.lookedMs > LOOK_MS) yield* this.found();
         }
@@ -119,6 +127,16 @@ export class Consumer {
           if (stored) yield { event: { $case: "changed", value }, changeNumber };
         }
       }
+    }
+  }
+
+  /** All that was changed so far. It walks the chat, which only its first changes ever cost. */
+  private async *changedUpTo(number: number): AsyncGenerator<Event, void, undefined> {
+    const { applicationToken, chatNumber, signal } = this.options;
+    const wanted = { applicationToken, chatNumber, beforeNumber: number + 1, pageSize: 1_000 };
+    for await (const value of this.messages.list(wanted, { signal })) {
+      const isSeen = !this.pending.has(value.number);
+      if (isSeen && isChanged(value)) yield { event: { $case: "changed", value }, changeNumber: 0 };
     }
   }
 
