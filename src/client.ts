@@ -51,6 +51,10 @@ export {
   SearchMessagesResponse,
   SearchMessagesResponse_Result,
   SearchMessagesResponse_Segment,
+  WatchMessagesRequest,
+  WatchMessagesResponse,
+  WatchMessagesResponse_CaughtUp,
+  WatchMessagesResponse_Heartbeat,
 } from "../gen/parley/v1/message.ts";
 export {
   NumberRange,

@@ -1,11 +1,14 @@
 import { randomUUID } from "node:crypto";
 
 import { setTimeout as sleep } from "node:timers/promises";
+import { Pages } from "./api/call.ts";
+import { Door, type DoorOptions } from "./api/door.ts";
 import { Api, type ApiOptions } from "./api/server.ts";
 
 import type { Config } from "./config.ts";
 import type { Core } from "./core/core.ts";
 import { Epochs } from "./core/epochs.ts";
+import { Feeds, type FeedsOptions } from "./core/feeds.ts";
 import { SETTLE_MS } from "./core/limits.ts";
 import { Numbering } from "./core/numbering.ts";
 import type { Stack } from "./core/ports.ts";
@@ -30,12 +33,15 @@ export interface System {
   api: Api | undefined;
 }
 
+/** How long those who watch wait for what, shorter in tests that wait with them. */
+export type WatchOptions = Partial<FeedsOptions> & { slowMs?: number };
+
 /** Opens the stack that the settings name, and builds the parts on it without starting them. */
 export async function openSystem(
   config: Config,
   which: Part[],
   log: Logger,
-  { unready = false } = {},
+  { unready = false, watch }: { unready?: boolean; watch?: WatchOptions } = {},
 ): Promise<System> {
   const processId = randomUUID();
   const lenient = which.length === 0;
@@ -46,7 +52,8 @@ export async function openSystem(
   };
   const epochs = new Epochs({ ...stack, processId, pause });
   const numbering = new Numbering({ ...stack, epochs });
-  const core: Core = { ...stack, numbering };
+  const feeds = new Feeds({ now: Date.now, ...watch });
+  const core: Core = { ...stack, numbering, feeds };
   const graceMs = config.PARLEY_STOP_GRACE_MS;
   const processes: Process[] = [];
   if (which.includes("api") || which.includes("worker")) processes.push(new Witness(epochs));
@@ -67,8 +74,11 @@ export async function openSystem(
   }
   let api: Api | undefined;
   if (which.includes("api")) {
-    api = new Api({ core, log }, { graceMs, ...doorOf(config) });
-    processes.push(api);
+    // Callers of every kind pass one door, so a bound on calls is one bound.
+    const door = new Door(doorOf(config), log);
+    const calls = { core, log, door, pages: new Pages() };
+    api = new Api(calls, { graceMs, ...listenerOf(config), slowMs: watch?.slowMs });
+    processes.push(door, api);
   }
   if (stack.name === "embedded" && which.length > 0) {
     processes.push(new OperatorsDoor({ stack, core, config, log }));
@@ -78,19 +88,25 @@ export async function openSystem(
   return { stack, core, processes, api };
 }
 
-/** Where the API listens and who gets in. */
-function doorOf(config: Config): Omit<ApiOptions, "graceMs"> {
+/** Who gets in. */
+function doorOf(config: Config): DoorOptions {
   const callsPerSecond = config.PARLEY_RATE_LIMIT;
   const burst = config.PARLEY_RATE_BURST || callsPerSecond;
+  return {
+    keysFile: config.PARLEY_KEYS_FILE || undefined,
+    rate: callsPerSecond === 0 ? undefined : { callsPerSecond, burst },
+  };
+}
+
+/** Where the API listens, and to what. */
+function listenerOf(config: Config): Omit<ApiOptions, "graceMs"> {
   const clientCaFile = config.PARLEY_TLS_CLIENT_CA_FILE || undefined;
   const certFile = config.PARLEY_TLS_CERT_FILE;
   const keyFile = config.PARLEY_TLS_KEY_FILE;
   return {
     address: config.PARLEY_GRPC_ADDRESS,
     tls: certFile === "" ? undefined : { certFile, keyFile, clientCaFile },
-    keysFile: config.PARLEY_KEYS_FILE || undefined,
     health: config.PARLEY_HEALTH,
     reflection: config.PARLEY_REFLECTION,
-    rate: callsPerSecond === 0 ? undefined : { callsPerSecond, burst },
   };
 }

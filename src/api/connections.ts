@@ -35,16 +35,23 @@ const CONTROLS_MAX = { alone: 1_000, withEachCall: 200 };
  * has short deadlines.
  */
 const RESETS = { streamResetBurst: 10_000, streamResetRate: 1_000 };
+/** The longest deadline that a timer of Node can keep, less a little. */
+const TIMEOUT_MAX_MS = 2_000_000_000;
 /** How often what is held is looked at; what comes up in between is bounded by the processor. */
 const LOOK_MS = 250;
+
+/**
+ * How long a call may take: as long as any; as long as its caller likes; or also its answer, which
+ * then is ended by whoever sends it where nobody takes it.
+ */
+export type Pace = "short" | "long" | "lasting";
 
 type Session = NonNullable<ServerHttp2Stream["session"]>;
 
 /** An open stream. */
 interface Open {
   stream: ServerHttp2Stream;
-  /** A call that may take its time, as one that watches does. */
-  long: boolean;
+  pace: Pace;
   openMs: number;
   /** What of the request has come in while that is not whole. */
   requestBytes: number;
@@ -65,14 +72,14 @@ interface Own {
 export class Connections implements Process {
   private readonly server: Server;
   private readonly log: Logger;
-  private readonly isLong: (path: string) => boolean;
+  private readonly paceOf: (path: string) => Pace;
   private readonly sessions = new Map<Session, Own>();
   private timer: NodeJS.Timeout | undefined;
 
-  constructor(parts: { server: Server; log: Logger }, isLong: (path: string) => boolean) {
+  constructor(parts: { server: Server; log: Logger }, paceOf: (path: string) => Pace) {
     this.server = parts.server;
     this.log = parts.log;
-    this.isLong = isLong;
+    this.paceOf = paceOf;
     Object.assign(insideOf(parts.server, "commonServerOptions"), RESETS);
   }
 
@@ -81,7 +88,10 @@ export class Connections implements Process {
     for (const one of insideOf(this.server, "http2Servers").keys()) {
       one.maxConnections = CONNECTIONS_MAX;
       one.on("session", (session) => this.watchSession(session));
-      one.prependListener("stream", (_, headers) => boundTimeout(headers));
+      one.prependListener("stream", (_, headers) => {
+        const lasting = this.paceOf(String(headers[":path"])) === "lasting";
+        boundTimeout(headers, lasting ? TIMEOUT_MAX_MS : DEADLINE_MAX_MS);
+      });
       one.on("stream", (stream, headers) => this.watchStream(stream, String(headers[":path"])));
     }
     this.timer = setInterval(() => this.look(Date.now()), LOOK_MS);
@@ -115,7 +125,7 @@ export class Connections implements Process {
     own.calls++;
     const open: Open = {
       stream,
-      long: this.isLong(path),
+      pace: this.paceOf(path),
       openMs: Date.now(),
       requestBytes: 0,
       whole: false,
@@ -166,20 +176,21 @@ function cut(session: Session): void {
  * grpc-js reckons a time-out in 32 bits and takes one of more than 24 days for one that is over, so
  * what is more than any call gets is lowered before grpc-js reads it.
  */
-function boundTimeout(headers: IncomingHttpHeaders): void {
+function boundTimeout(headers: IncomingHttpHeaders, maxMs: number): void {
   const [, digits, unit] = /^(\d{1,8})([HMS])$/.exec(String(headers["grpc-timeout"])) ?? [];
   if (unit === undefined) return;
   const ms = Number(digits) * { H: 3_600_000, M: 60_000, S: 1_000 }[unit as "H" | "M" | "S"];
-  if (ms > DEADLINE_MAX_MS) headers["grpc-timeout"] = `${DEADLINE_MAX_MS}m`;
+  if (ms > maxMs) headers["grpc-timeout"] = `${Math.floor(maxMs / 1_000)}S`;
 }
 
 /** How many bytes a stream holds; one that holds them too long is closed. */
 function heldBy(open: Open, nowMs: number): number {
   const { stream } = open;
-  if (!open.whole && !open.long && nowMs - open.openMs > REQUEST_MS) refuse(stream);
+  if (!open.whole && open.pace !== "long" && nowMs - open.openMs > REQUEST_MS) refuse(stream);
   if (stream.writableLength === 0) open.heldMs = undefined;
   else open.heldMs ??= nowMs;
-  if (nowMs - (open.heldMs ?? nowMs) > ANSWER_MS) stream.close(constants.NGHTTP2_CANCEL);
+  const held = open.pace !== "lasting" && nowMs - (open.heldMs ?? nowMs) > ANSWER_MS;
+  if (held) stream.close(constants.NGHTTP2_CANCEL);
   return stream.destroyed ? 0 : stream.writableLength + open.requestBytes;
 }
 

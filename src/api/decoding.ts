@@ -24,8 +24,11 @@ export function refuseInvalidUtf8(): void {
 /** Stands in for a request that could not be decoded, so that its handler can answer with why. */
 export class Undecodable {
   readonly error: ParleyError;
-  constructor(error: ParleyError) {
+  /** The application that it names all the same, where that can be told. */
+  readonly applicationToken: string | undefined;
+  constructor(error: ParleyError, applicationToken?: string) {
     this.error = error;
+    this.applicationToken = applicationToken;
   }
 }
 

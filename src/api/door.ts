@@ -1,6 +1,6 @@
-import type { Metadata } from "@grpc/grpc-js";
 import { ParleyError } from "../errors.ts";
 import type { Logger } from "../log.ts";
+import type { Process } from "../process.ts";
 import type { Access } from "./access.ts";
 import { type Key, type Keys, keyOf, parseKeyFile, toKeys } from "./keys.ts";
 import { Rates } from "./rates.ts";
@@ -17,7 +17,7 @@ export interface DoorOptions {
 const TOKEN_CHARACTERS = 36;
 
 /** Who gets in, and how often. Everything here is decided before a call costs any work. */
-export class Door {
+export class Door implements Process {
   private readonly file: Watched<Keys> | undefined;
   private readonly rates: Rates | undefined;
   private keys: Keys | undefined;
@@ -41,14 +41,14 @@ export class Door {
     await this.file?.start();
   }
 
-  stop(): void {
+  async stop(): Promise<void> {
     this.file?.stop();
   }
 
   /** Whose call it is, told before its request is read; undefined where no keys are asked for. */
-  identify(metadata: Metadata, access: Access<never>, nowMs: number): Key | undefined {
+  identify(authorization: unknown[], access: Access<never>, nowMs: number): Key | undefined {
     if (this.keys === undefined) return undefined;
-    const key = keyOf(this.keys, metadata.get("authorization"), nowMs);
+    const key = keyOf(this.keys, authorization, nowMs);
     if (!key.scopes.has(access.scope)) {
       throw new ParleyError("SCOPE_MISSING", `the key may not ${access.scope}`);
     }
@@ -63,9 +63,7 @@ export class Door {
    * says the same whether another application exists or not.
    */
   admit(key: Key | undefined, applicationToken: string | undefined): void {
-    if (key?.applications !== undefined && !key.applications.has(applicationToken ?? "")) {
-      throw new ParleyError("SCOPE_MISSING", "the key is bound to other applications");
-    }
+    reach(key, applicationToken);
     if (this.rates === undefined) return;
     const name = bucketOf(key, applicationToken);
     const retryMs = this.rates.take(name, performance.now());
@@ -75,9 +73,25 @@ export class Door {
     }
   }
 
+  /** Throws where a call that goes on would not be let in any more; it is not counted again. */
+  look<Request>(
+    authorization: unknown[],
+    access: Access<Request>,
+    request: Request,
+    nowMs: number,
+  ): void {
+    reach(this.identify(authorization, access, nowMs), access.applicationOf?.(request));
+  }
+
   /** Notes that the application exists: a call to it was answered. */
   prove(applicationToken: string | undefined): void {
     if (applicationToken !== undefined) this.rates?.prove(applicationToken);
+  }
+}
+
+function reach(key: Key | undefined, applicationToken: string | undefined): void {
+  if (key?.applications !== undefined && !key.applications.has(applicationToken ?? "")) {
+    throw new ParleyError("SCOPE_MISSING", "the key is bound to other applications");
   }
 }
 

@@ -13,6 +13,7 @@ import { createChat, deleteChat, getChat, listChats } from "../core/chats.ts";
 import type { Call, Core } from "../core/core.ts";
 import { createMessage, getMessage, listMessages } from "../core/messages.ts";
 import { searchMessages } from "../core/search.ts";
+import { watchMessages } from "../core/watch.ts";
 import { type Access, read, write } from "./access.ts";
 import { rules } from "./rules.ts";
 
@@ -23,13 +24,21 @@ export interface Route<Request, Response> {
   run(core: Core, request: Request, call: Call): Promise<Response>;
 }
 
+/** One RPC that answers with a stream, until its caller's signal is aborted. */
+export interface StreamRoute<Request, Response> extends Omit<Route<Request, Response>, "run"> {
+  run(core: Core, request: Request, call: Call): AsyncIterable<Response>;
+}
+
 /** A route for every RPC of a generated service: a missing one does not compile. */
 type Routes<Service> = {
-  [Rpc in Exclude<keyof Service, "watchMessages">]: Service[Rpc] extends {
+  [Rpc in keyof Service]: Service[Rpc] extends {
     requestDeserialize(bytes: Buffer): infer Request;
     responseSerialize(value: infer Response): Buffer;
+    responseStream: infer Stream;
   }
-    ? Route<Request, Response>
+    ? Stream extends true
+      ? StreamRoute<Request, Response>
+      : Route<Request, Response>
     : never;
 };
 
@@ -64,6 +73,7 @@ const messages: Routes<typeof MessageServiceService> = {
   batchCreateMessages: { access: write.one, rule: rules.searchMessages, run: notYet },
   updateMessage: { access: write.one, rule: rules.searchMessages, run: notYet },
   deleteMessage: { access: write.one, rule: rules.searchMessages, run: notYet },
+  watchMessages: { access: read.one, rule: rules.watchMessages, run: watchMessages },
 };
 
 /** Every service that is served, with the routes of its RPCs. */

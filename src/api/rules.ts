@@ -21,6 +21,7 @@ const requestId = z.string().refine((id) => id === "" || UUID.test(id.toLowerCas
 });
 const number = z.number().int().min(1, "must be 1 to 9007199254740991");
 const bound = z.number().int().min(0, "must be 0 (no bound) to 9007199254740991");
+const position = z.number().int().min(0, "must be 0 (none) to 9007199254740991");
 const pageSize = z.number().int().min(0, "must be 0 (meaning 50) or more");
 const pageToken = z
   .string()
@@ -111,6 +112,7 @@ export const rules = {
     beforeNumber: bound,
   }),
   searchMessages: z.object({ ...chatKey, ...page, query: characters(1, QUERY_CHARACTERS_MAX) }),
+  watchMessages: z.object({ ...chatKey, afterNumber: bound, afterChange: position }),
 };
 
 /** True where the mask, an empty one included, covers the name. */

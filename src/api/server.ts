@@ -7,15 +7,14 @@ import {
   setLogVerbosity,
 } from "@grpc/grpc-js";
 import { HealthImplementation } from "grpc-health-check";
-import type { Core } from "../core/core.ts";
-import type { Logger } from "../log.ts";
 import type { Process } from "../process.ts";
-import { Connections } from "./connections.ts";
+import type { CallParts } from "./call.ts";
+import { Connections, type Pace } from "./connections.ts";
 import { registry } from "./contract.ts";
 import { decoderOf, refuseInvalidUtf8 } from "./decoding.ts";
-import { Door, type DoorOptions } from "./door.ts";
 import { addReflection } from "./reflection.ts";
-import { type Route, services } from "./routes.ts";
+import { type Route, type StreamRoute, services } from "./routes.ts";
+import { Streams, stream } from "./stream.ts";
 import { filesOf, TlsCredentials, type TlsFiles, toContext } from "./tls.ts";
 import { type Encoded, unary } from "./unary.ts";
 import { Watched } from "./watched.ts";
@@ -28,7 +27,7 @@ const KEEPALIVE_MS = 30_000;
 /** A connection without a call is closed; clients open another with their next call. */
 const CONNECTION_IDLE_MS = 300_000;
 
-export interface ApiOptions extends DoorOptions {
+export interface ApiOptions {
   /** `host:port`; port 0 takes a free one. */
   address: string;
   /** How long calls in work may take to end when the server stops. */
@@ -38,24 +37,25 @@ export interface ApiOptions extends DoorOptions {
   /** Whether grpc.health.v1 and reflection are served. Neither asks for a key. */
   health: boolean;
   reflection: boolean;
+  /** How long a caller may take nothing of a stream; shorter in tests that wait for it. */
+  slowMs?: number | undefined;
 }
 
 /** The gRPC server, as a process that can be started and stopped. */
 export class Api implements Process {
-  private readonly parts: { core: Core; log: Logger };
+  private readonly parts: CallParts;
   private readonly options: ApiOptions;
   private readonly server: Server;
   private readonly connections: Connections;
   private readonly health: HealthImplementation;
-  private readonly door: Door;
+  private readonly streams = new Streams();
   private certificates: Watched<SecureContextOptions> | undefined;
   /** The port that it listens on, known once it is started. */
   port = 0;
 
-  constructor(parts: { core: Core; log: Logger }, options: ApiOptions) {
+  constructor(parts: CallParts, options: ApiOptions) {
     this.parts = parts;
     this.options = options;
-    this.door = new Door(options, parts.log);
     refuseInvalidUtf8();
     // What it would print stands in the errors that it throws, and is no line of our log.
     setLogVerbosity(logVerbosity.NONE);
@@ -66,7 +66,7 @@ export class Api implements Process {
       "grpc.keepalive_time_ms": KEEPALIVE_MS,
       "grpc.max_connection_idle_ms": CONNECTION_IDLE_MS,
     });
-    this.connections = new Connections({ server: this.server, log: parts.log }, isLong);
+    this.connections = new Connections({ server: this.server, log: parts.log }, paceOf);
     const names = services.map((one) => one.name);
     for (const one of services) this.addService(one);
     this.health = new HealthImplementation(
@@ -81,7 +81,6 @@ export class Api implements Process {
 
   async start(): Promise<void> {
     const { address } = this.options;
-    await this.door.start();
     const credentials = await this.openCredentials();
     this.port = await new Promise<number>((resolve, reject) => {
       this.server.bindAsync(address, credentials, (error, port) =>
@@ -99,11 +98,14 @@ export class Api implements Process {
     });
   }
 
-  /** Says NOT_SERVING, lets the calls in work end, and cuts what is left after the grace time. */
+  /**
+   * Says NOT_SERVING, ends the streams, lets the other calls in work end, and cuts what is left
+   * after the grace time.
+   */
   async stop(): Promise<void> {
-    this.door.stop();
     this.certificates?.stop();
     this.setHealth("NOT_SERVING");
+    this.streams.stop();
     await new Promise<void>((resolve) => {
       const cut = setTimeout(() => this.server.forceShutdown(), this.options.graceMs);
       this.server.tryShutdown(() => {
@@ -139,21 +141,32 @@ export class Api implements Process {
 
   private addService({ name, service, routes }: (typeof services)[number]): void {
     const definition: Record<string, unknown> = {};
-    const handlers: Record<string, ReturnType<typeof unary>> = {};
-    const parts = { ...this.parts, door: this.door };
+    const handlers: Record<string, ReturnType<typeof unary | typeof stream>> = {};
+    const { slowMs } = this.options;
+    const streamParts = { ...this.parts, streams: this.streams, slowMs };
     for (const [rpc, method] of Object.entries(service)) {
-      if (method.responseStream) continue;
       const input = registry.getService(name)!.method[rpc]!.input.typeName;
       const decode = decoderOf<unknown>(input, method.requestDeserialize);
       definition[rpc] = { ...method, requestDeserialize: (bytes: Encoded) => bytes };
-      const route = routes[rpc as keyof typeof routes] as Route<unknown, unknown>;
-      handlers[rpc] = unary({ name: method.path.slice(1), route, decode }, parts);
+      const route: unknown = routes[rpc as keyof typeof routes];
+      const one = { name: method.path.slice(1), decode };
+      handlers[rpc] = method.responseStream
+        ? stream({ ...one, route: route as StreamRoute<unknown, unknown> }, streamParts)
+        : unary({ ...one, route: route as Route<unknown, unknown> }, this.parts);
     }
     this.server.addService(definition as ServiceDefinition, handlers);
   }
 }
 
-/** Calls that stay open for as long as their caller likes: reflection, and who watches health. */
-function isLong(path: string): boolean {
-  return path.startsWith("/grpc.reflection.") || path === "/grpc.health.v1.Health/Watch";
+const STREAMS: ReadonlySet<string> = new Set(
+  services.flatMap(({ service }) =>
+    Object.values(service).flatMap(({ path, responseStream }) => (responseStream ? [path] : [])),
+  ),
+);
+
+/** How long calls may take: reflection, who watches health, and our own streams, which last. */
+function paceOf(path: string): Pace {
+  if (STREAMS.has(path)) return "lasting";
+  const long = path.startsWith("/grpc.reflection.") || path === "/grpc.health.v1.Health/Watch";
+  return long ? "long" : "short";
 }

@@ -67,7 +67,10 @@ export async function deleteChat(
   const key = { applicationToken, chatNumber: number };
   const known = (await findChat(core, key, call.signal)) !== undefined;
   const step = { known, force, now: new Date(call.nowMs) };
-  if (await deleteWhole(core, key, step)) return {};
+  if (await deleteWhole(core, key, step)) {
+    core.wakeup.tell([key]);
+    return {};
+  }
   throw await numberOfNoChat(core, key, call);
 }
 

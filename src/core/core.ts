@@ -1,9 +1,12 @@
+import type { Feeds } from "./feeds.ts";
 import type { Numbering } from "./numbering.ts";
 import type { Stack } from "./ports.ts";
 
 /** What every rule of the core works with. */
-export interface Core extends Pick<Stack, "intake" | "store" | "ledger" | "deletions" | "index"> {
+export interface Core
+  extends Pick<Stack, "intake" | "store" | "ledger" | "deletions" | "index" | "wakeup"> {
   numbering: Numbering;
+  feeds: Feeds;
 }
 
 /** One call, as the rules see it: time comes in, and so does the wish to stop. */

@@ -90,3 +90,31 @@ export const RESEED_MAX = 10_000;
 
 /** So many request ids weigh as much as one job when the backlog is reckoned. */
 export const REQUEST_IDS_PER_JOB = 16;
+
+/** Those who watch in one process, whatever they watch. */
+export const WATCHERS_MAX = 10_000;
+
+/** What is read for those who watch: rows of a page, and pages at a time for each. */
+export const WATCH_PAGE_ROWS = 200;
+export const WATCH_READS_MAX = 8;
+
+/** Events that wait for one who watches; who is further behind reads them from the rows again. */
+export const WATCH_BUFFER_MAX = { events: 1_000, bytes: 1024 * 1024 };
+
+/** How often a watched chat is looked at without a hint. */
+export const WATCH_LOOK_MS = 3_000;
+
+/** A number that waits so long to be stored does not hold up the numbers above it any more. */
+export const WATCH_PENDING_MS = 10_000;
+
+/** Numbers of one stream that were passed as pending; with more the stream waits for them. */
+export const WATCH_PENDING_MAX = 1_000;
+
+/** A stream on which nothing else was sent for so long sends that it lives. */
+export const WATCH_HEARTBEAT_MS = 15_000;
+
+/** So long those who watch wait for a store that is away before they are told. */
+export const WATCH_STORE_AWAY_MS = 10_000;
+
+/** So many who watch one chat are handed an event in one turn. */
+export const WATCH_TURN_MAX = 100;

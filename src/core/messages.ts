@@ -15,6 +15,7 @@ import { findJobs, isReplayDeleted } from "./deletion.ts";
 import { densePage, isVoid, type Source } from "./dense.ts";
 import { digestOf, type Job, type MessageJob, requestIdOf } from "./jobs.ts";
 import { decodePageToken, encodePageToken, pageSizeOf } from "./pages.ts";
+import type { ChatKey } from "./ports.ts";
 import { waitForState } from "./wait.ts";
 
 export async function createMessage(
@@ -76,12 +77,6 @@ export async function listMessages(
   const order = request.orderBy.trim().toLowerCase().endsWith("desc") ? "desc" : "asc";
   const binding = ["messages", applicationToken, chatNumber, order, afterNumber, beforeNumber];
   const position = decodePageToken(request.pageToken, ...binding);
-  const source: Source<Message> = {
-    counter: key,
-    rows: (page) => core.store.listMessages(key, page),
-    fromJob: messageOfJob,
-    bytesOf: bytesOfMessage,
-  };
   const top = beforeNumber === 0 ? Number.POSITIVE_INFINITY : beforeNumber;
   const bounds = {
     after: order === "asc" ? (position ?? afterNumber) : afterNumber,
@@ -89,10 +84,20 @@ export async function listMessages(
     order,
     limit: pageSizeOf(request.pageSize),
   } as const;
-  const page = await densePage(core, source, bounds, call);
+  const page = await densePage(core, sourceOf(core, key), bounds, call);
   if (page.items.length === 0) await requireChat(core, key, call);
   const nextPageToken = page.next === undefined ? "" : encodePageToken(page.next, ...binding);
   return { messages: page.items, voids: page.voids, nextPageToken };
+}
+
+/** How the numbers of a chat are read. */
+export function sourceOf(core: Core, key: ChatKey): Source<Message> {
+  return {
+    counter: key,
+    rows: (page) => core.store.listMessages(key, page),
+    fromJob: messageOfJob,
+    bytesOf: bytesOfMessage,
+  };
 }
 
 function numberVoid(number: number): ParleyError {

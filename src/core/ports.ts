@@ -7,10 +7,13 @@ import type { Application } from "../../gen/parley/v1/application.ts";
 import type { Chat } from "../../gen/parley/v1/chat.ts";
 import type { Message } from "../../gen/parley/v1/message.ts";
 import type { NumberRange } from "../../gen/parley/v1/state.ts";
+import type { Changes } from "./changes.ts";
 import type { Deletions, Removal } from "./deletion.ts";
 import type { JobQueue } from "./job-queue.ts";
 import type { Job } from "./jobs.ts";
+import type { Lease } from "./lease.ts";
 import type { Finding, ListedGap, Position, Rebuild, Upkeep } from "./upkeep.ts";
+import type { Wakeup } from "./wakeup.ts";
 
 /** A counter: of the chats of an application (no `chatNumber`), or of a chat's messages. */
 export interface Counter {
@@ -140,7 +143,7 @@ export type Outcome =
   | { kind: "failed"; error: Error };
 
 /** Rows: applications, chats, messages. `find` may be undefined. */
-export interface Store {
+export interface Store extends Changes {
   /**
    * Writes the row and its ledger entry. Where `request` was used before, returns the application
    * of that time, `deleted` or not, with `digest` to be compared, and writes nothing.
@@ -273,12 +276,6 @@ export interface SearchIndex {
   rebuild(): Promise<Rebuild>;
 }
 
-/** One holder at a time for a chore's tick. */
-export interface Lease {
-  /** True for one caller only, until `forMs` have passed. A lease is never given back early. */
-  acquire(name: string, forMs: number): Promise<boolean>;
-}
-
 /** Adapters that belong together. */
 export interface Stack {
   name: "embedded" | "production";
@@ -289,6 +286,7 @@ export interface Stack {
   deletions: Deletions;
   index: SearchIndex;
   lease: Lease;
+  wakeup: Wakeup;
   upkeep: Upkeep;
   /** What the stack's own technologies say of themselves, in bounded time; it never rejects. */
   examine(): Promise<Finding[]>;

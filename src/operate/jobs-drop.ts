@@ -53,7 +53,10 @@ async function refusalOf({ stack }: Parts, id: string): Promise<string | undefin
 async function drop({ stack }: Parts, id: string): Promise<boolean> {
   const { counter, number } = subjectOf(id);
   await stack.ledger.insertVoids(counter, { firstNumber: number, lastNumber: number });
-  return stack.queue.drop(id);
+  const dropped = await stack.queue.drop(id);
+  const { applicationToken, chatNumber } = counter;
+  if (chatNumber !== undefined) stack.wakeup.tell([{ applicationToken, chatNumber }]);
+  return dropped;
 }
 
 async function fateOf({ core }: Parts, id: string): Promise<string> {

@@ -15,6 +15,7 @@ import { IntakeDb } from "./sqlite/intake-db.ts";
 import { InProcessLease } from "./sqlite/lease.ts";
 import { SqliteQueue } from "./sqlite/queue.ts";
 import { SqliteSearchIndex } from "./sqlite/search-index.ts";
+import { InProcessWakeup } from "./sqlite/wakeup.ts";
 
 /** One process and a folder: `intake.db`, which also locks the folder, and `store.db`. */
 export async function openEmbedded(
@@ -39,6 +40,7 @@ export async function openEmbedded(
       deletions: new SqlDeletions({ orm }),
       index,
       lease: new InProcessLease(),
+      wakeup: new InProcessWakeup(),
       upkeep: new SqlUpkeep({ orm }),
       examine: () => examineFolder({ dataDir: config.PARLEY_DATA_DIR, db, orm, index }),
       stop: async () => {

@@ -9,6 +9,7 @@ import { examineRedis } from "./redis/examine.ts";
 import { RedisIntake } from "./redis/intake.ts";
 import { RedisLease } from "./redis/lease.ts";
 import { BeeQueue } from "./redis/queue.ts";
+import { RedisWakeup } from "./redis/wakeup.ts";
 import { SqlDeletions } from "./sql/deletions.ts";
 import { examineMysql } from "./sql/examine.ts";
 import { SqlLedger } from "./sql/ledger.ts";
@@ -44,6 +45,7 @@ export async function openProduction(config: Config, options: OpenOptions): Prom
     log: options.log,
   });
   const lease = new RedisLease(redis);
+  const wakeup = new RedisWakeup(redis);
   const upkeep = new SqlUpkeep({ orm });
   const client = openElastic(config.PARLEY_ELASTICSEARCH_URL);
   return {
@@ -55,6 +57,7 @@ export async function openProduction(config: Config, options: OpenOptions): Prom
     deletions: new SqlDeletions({ orm }),
     index: new ElasticSearchIndex(client, config.PARLEY_ELASTICSEARCH_INDEX),
     lease,
+    wakeup,
     upkeep,
     examine: async () => {
       const adopted = () => upkeep.adoptedIndex();
@@ -68,6 +71,7 @@ export async function openProduction(config: Config, options: OpenOptions): Prom
     stop: async () => {
       intake.stop();
       lease.stop();
+      wakeup.stop();
       await Promise.all([queue.stop(0), client.close(), closeOrm(orm)]);
     },
   };

@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { NumberRange } from "../../gen/parley/v1/state.ts";
 import type { Job, MessageJob } from "../core/jobs.ts";
-import type { ChatKey, Outcome, SearchIndex, Store } from "../core/ports.ts";
+import type { ChatKey, Outcome, SearchIndex, Stack, Store } from "../core/ports.ts";
+import type { Wakeup } from "../core/wakeup.ts";
 import { isUnavailable } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import { Breaker } from "./breaker.ts";
@@ -16,13 +17,17 @@ const HOLD_LAST_MS = 2_000;
 export class Applier {
   private readonly store: Store;
   private readonly index: SearchIndex;
+  private readonly wakeup: Wakeup;
   private readonly log: Logger;
   private readonly breaker = new Breaker();
   private readonly stopped: AbortSignal;
 
-  constructor(parts: { store: Store; index: SearchIndex; log: Logger; stopped: AbortSignal }) {
+  constructor(
+    parts: Pick<Stack, "store" | "index" | "wakeup"> & { log: Logger; stopped: AbortSignal },
+  ) {
     this.store = parts.store;
     this.index = parts.index;
+    this.wakeup = parts.wakeup;
     this.log = parts.log;
     this.stopped = parts.stopped;
   }
@@ -38,6 +43,7 @@ export class Applier {
       (job, at): job is MessageJob => job.kind === "message" && isStored(outcomes[at]!),
     );
     if (messages.length > 0) {
+      this.wakeup.tell(messages);
       const lacking = await this.indexAll(messages);
       if (lacking.length > 0) await hold(() => this.store.noteGaps(gapsOf(lacking)));
     }

@@ -2,7 +2,7 @@ import type { Epochs } from "../core/epochs.ts";
 import type { Delivery, JobQueue } from "../core/job-queue.ts";
 import { decodeJob, type Job } from "../core/jobs.ts";
 import { BATCH_BYTES_MAX, BATCH_JOBS_MAX } from "../core/limits.ts";
-import type { SearchIndex, Store } from "../core/ports.ts";
+import type { SearchIndex, Stack } from "../core/ports.ts";
 import { isUnavailable } from "../errors.ts";
 import type { Logger } from "../log.ts";
 import type { Process } from "../process.ts";
@@ -38,7 +38,7 @@ export class Worker implements Process {
   private readonly batcher: Batcher<Taken>;
 
   constructor(
-    parts: { queue: JobQueue; store: Store; index: SearchIndex; epochs: Epochs; log: Logger },
+    parts: Pick<Stack, "queue" | "store" | "index" | "wakeup"> & { epochs: Epochs; log: Logger },
     options: WorkerOptions,
   ) {
     this.queue = parts.queue;

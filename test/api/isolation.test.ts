@@ -98,14 +98,31 @@ async function expectModel(parley: Running, model: Model, { searched = false } =
   for (const [at, { bodies }] of model.chats.entries()) {
     const key = { applicationToken, chatNumber: at + 1 };
     const { messages } = await clients.listMessages(key);
-    const seen = messages.map(({ state, author, createTime, ...rest }) => rest);
+    const seen = messages.map(({ applicationToken, chatNumber, number, body }) => ({
+      ...{ applicationToken, chatNumber, number, body },
+    }));
     expect(seen).to.deep.equal(bodies.map((body, one) => ({ ...key, number: one + 1, body })));
     const next = clients.getMessage({ ...key, number: bodies.length + 1 });
     expect((await refusalOf(next)).reason).to.equal("MESSAGE_NOT_FOUND");
+    if (searched) await expectWatch(parley, key, bodies);
     if (searched && bodies.length > 0) await expectSearch(parley, key, bodies);
   }
   const missing = clients.getChat({ applicationToken, number: model.chats.length + 1 });
   expect((await refusalOf(missing)).reason).to.equal("CHAT_NOT_FOUND");
+}
+
+async function expectWatch(
+  { clients }: Running,
+  key: { applicationToken: string; chatNumber: number },
+  bodies: string[],
+): Promise<void> {
+  const watching = clients.watchMessages(key);
+  await watching.heard("caughtUp");
+  await watching.cancel();
+  for (const one of watching.messages) expect(one).to.deep.include(key);
+  expect(watching.messages.map(({ number, body }) => [number, body])).to.deep.equal(
+    bodies.map((body, at) => [at + 1, body]),
+  );
 }
 
 async function expectSearch(

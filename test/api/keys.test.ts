@@ -153,7 +153,7 @@ describe("keys", () => {
       for (const call of key === reader ? readers : writers) await call();
       const { calls, close } = everyRoute(parley.target, key.key, mine);
       for (const { rpc, access, call } of calls) {
-        expect(access.scope, rpc).to.equal(/^(get|list|search)/.test(rpc) ? "read" : "write");
+        expect(access.scope, rpc).to.equal(/^(get|list|search|watch)/.test(rpc) ? "read" : "write");
         if (access.scope === (key === reader ? "read" : "write")) continue;
         expect(await refusalOf(call()), rpc).to.include(MISSING);
       }

@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import type { Lease } from "../../src/core/ports.ts";
+import type { Lease } from "../../src/core/lease.ts";
 
 /** Two processes that share leases. */
 export interface LeaseHome {

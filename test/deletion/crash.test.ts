@@ -69,7 +69,7 @@ describeStacks("a deletion that is cut", (stack) => {
   }
 
   const reasonOf = async (call: Promise<unknown>) => (await refusalOf(call)).reason;
-  const coreOf = (parts: Stack): Core => ({ ...parts, numbering: parley.system.core.numbering });
+  const coreOf = (parts: Stack): Core => ({ ...parley.system.core, ...parts });
   const step = { known: true, force: true, now: new Date() };
   const say = () => parley.clients.createMessage({ ...key, message: { body: "more" } });
   const repeat = (counter: Counter) =>

@@ -39,7 +39,7 @@ describeStacks("a deletion beside creates", (stack) => {
       },
     });
     const parts: Stack = { ...parley.system.stack, intake: changed };
-    return { ...parts, numbering: parley.system.core.numbering };
+    return { ...parley.system.core, ...parts };
   }
 
   it("that is refused because of one may skip numbers, and gives none twice", async () => {

@@ -11,13 +11,13 @@ const CALL_MS = 60_000;
 
 /** The generated clients, which give up later than they would by themselves. */
 function patientClients(target: string): Clients {
-  const { close, ...calls } = openClients(target);
+  const { close, watchMessages, ...calls } = openClients(target);
   type Call = (request: object, options?: { timeoutMs?: number }) => Promise<unknown>;
   const patient = Object.entries(calls as Record<string, Call>).map(([name, call]) => [
     name,
     (request: object) => call(request, { timeoutMs: CALL_MS }),
   ]);
-  return { ...Object.fromEntries(patient), close } as Clients;
+  return { ...Object.fromEntries(patient), watchMessages, close } as Clients;
 }
 
 /** A server as a user runs it, in a process of its own, on the embedded stack. */

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { create, toBinary } from "@bufbuild/protobuf";
-import { Client, credentials, Metadata, type ServiceError } from "@grpc/grpc-js";
+import { Client, credentials, Metadata } from "@grpc/grpc-js";
 import { pino } from "pino";
 import { registry } from "../../src/api/contract.ts";
 import type { KeyEntry } from "../../src/api/keys.ts";
@@ -15,7 +15,9 @@ import { toConfig } from "../../src/config.ts";
 import { type Connection, connectionOf } from "../../src/connect.ts";
 import { createKey, type KeyWish } from "../../src/keys.ts";
 import type { Logger } from "../../src/log.ts";
+import { callOfBytes } from "./raw-calls.ts";
 import type { Clients } from "./system.ts";
+import type { Watching } from "./watching.ts";
 
 const run = promisify(execFile);
 const main = fileURLToPath(new URL("../../src/main.ts", import.meta.url));
@@ -68,6 +70,12 @@ export async function until(what: string, holds: () => Promise<boolean> | boolea
   throw new Error(`it did not come to pass: ${what}`);
 }
 
+/** Waits until a stream says something, or why it does not. */
+async function firstOf(watching: Watching): Promise<void> {
+  await watching.begun;
+  await watching.cancel();
+}
+
 /** Every RPC with a request about an application that is in order. */
 export function everyCall(clients: Clients, applicationToken: string) {
   const chat = { applicationToken, chatNumber: 1 };
@@ -79,6 +87,7 @@ export function everyCall(clients: Clients, applicationToken: string) {
     getMessage: () => clients.getMessage({ ...chat, number: 1 }),
     listMessages: () => clients.listMessages(chat),
     searchMessages: () => clients.searchMessages({ ...chat, query: "body" }),
+    watchMessages: () => firstOf(clients.watchMessages(chat)),
   };
   const writes = {
     updateApplication: () => clients.updateApplication({ application }),
@@ -105,19 +114,7 @@ export function everyRoute(target: string, key: string | undefined, applicationT
     Object.entries(service).map(([rpc, { path }]) => {
       const { input } = registry.getService(name)!.method[rpc]!;
       const request = toBinary(input, create(input, { applicationToken, application }));
-      const whole = Buffer.from(request);
-      const call = () =>
-        new Promise<unknown>((resolve, reject) => {
-          const done = (error: ServiceError | null) => (error ? reject(error) : resolve(undefined));
-          client.makeUnaryRequest(
-            path,
-            (one) => one,
-            (one) => one,
-            whole,
-            metadata,
-            done,
-          );
-        });
+      const call = () => callOfBytes(client, path, request, { metadata });
       return { rpc, access: (routes as Record<string, Route<never, unknown>>)[rpc]!.access, call };
     }),
   );

@@ -18,13 +18,15 @@ import {
   MessageServiceClient,
   SearchMessagesRequest,
   UpdateApplicationRequest,
+  WatchMessagesRequest,
 } from "../../src/client.ts";
 import { type Config, toConfig } from "../../src/config.ts";
 import type { Connection } from "../../src/connect.ts";
 import { type Logger, openLog } from "../../src/log.ts";
 import { migrateStack } from "../../src/stacks/open.ts";
-import { openSystem, type Part, type System } from "../../src/system.ts";
+import { openSystem, type Part, type System, type WatchOptions } from "../../src/system.ts";
 import { freshDataDir, freshServers, productionMissing } from "./servers.ts";
+import { watching } from "./watching.ts";
 
 export type StackName = "embedded" | "production";
 
@@ -73,10 +75,14 @@ export async function start(
   place: Place,
   which: Part[] = ["api", "worker"],
   env: Record<string, string> = {},
-  { log = testLog, connection }: { log?: Logger; connection?: Connection } = {},
+  {
+    log = testLog,
+    connection,
+    watch,
+  }: { log?: Logger; connection?: Connection; watch?: WatchOptions } = {},
 ): Promise<Running> {
   const config = toConfig({ ...place.env, ...env });
-  const system = await openSystem(config, which, log);
+  const system = await openSystem(config, which, log, watch === undefined ? {} : { watch });
   const started: typeof system.processes = [];
   const stopAll = async () => {
     for (const one of started.reverse()) await one.stop();
@@ -148,6 +154,8 @@ export function openClients(target: string, connection?: Connection) {
     getMessage: promised(messages, messages.getMessage, GetMessageRequest),
     listMessages: promised(messages, messages.listMessages, ListMessagesRequest),
     searchMessages: promised(messages, messages.searchMessages, SearchMessagesRequest),
+    watchMessages: (request: Partial<WatchMessagesRequest>, options: { deadline?: number } = {}) =>
+      watching(messages.watchMessages(WatchMessagesRequest.fromPartial(request), options), request),
     close: () => {
       for (const client of [applications, chats, messages]) client.close();
     },
@@ -226,12 +234,16 @@ export function refusalIn(reason: unknown): Refusal {
  * A system of its own for the tests of the suite that calls this, started before and taken away
  * after them. What it returns is filled in by then.
  */
-export function useSystem(stack: StackName, which?: Part[]): Running {
+export function useSystem(
+  stack: StackName,
+  which?: Part[],
+  options?: { watch: WatchOptions },
+): Running {
   const parley = {} as Running;
   let place: Place | undefined;
   before(async () => {
     place = await freshPlace(stack);
-    Object.assign(parley, await start(place, which));
+    Object.assign(parley, await start(place, which, {}, options));
   });
   after(async () => {
     await parley.stop?.();

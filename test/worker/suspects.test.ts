@@ -4,6 +4,7 @@ import { openElastic } from "../../src/stacks/elastic/client.ts";
 import { ElasticSearchIndex } from "../../src/stacks/elastic/search-index.ts";
 import { closeOrm, openMysqlOrm } from "../../src/stacks/sql/orm.ts";
 import { SqlStore } from "../../src/stacks/sql/store.ts";
+import { InProcessWakeup } from "../../src/stacks/sqlite/wakeup.ts";
 import { Applier } from "../../src/worker/apply.ts";
 import { messageJob } from "../contract/jobs.ts";
 import { testLog } from "../support/system.ts";
@@ -19,6 +20,7 @@ describe("a batch that must not wait", () => {
     const applier = new Applier({
       store: new SqlStore({ orm, processId: "one" }),
       index: new ElasticSearchIndex(client, "parley-test"),
+      wakeup: new InProcessWakeup(),
       log: testLog,
       stopped: stopping.signal,
     });

@@ -11,6 +11,8 @@ export const DIRTY = "parley:dirty";
 export const REQUESTS_PREFIX = "parley:requests:";
 /** Leases, `<prefix><name>`. */
 export const LEASE_PREFIX = "parley:lease:";
+/** A channel: hints of chats in which something is new, see wakeup.ts. */
+export const WAKEUP_CHANNEL = "parley:wakeup";
 /** A sorted set: jobs whose worker ended while they were in work, by level, see trial.lua. */
 export const SUSPECTS = "parley:suspects";
 /** Who tries suspects just now, and a set: the suspects that it has in work. */

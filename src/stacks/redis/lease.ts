@@ -1,4 +1,4 @@
-import type { Lease } from "../../core/ports.ts";
+import type { Lease } from "../../core/lease.ts";
 import { RedisConnection } from "./connection.ts";
 import { LEASE_PREFIX } from "./keys.ts";
 

@@ -50,6 +50,10 @@ export const ChatRow = defineEntity({
     countTime: time().nullable(),
     createTime: time(),
     requestId: optionalUuid(),
+    /** How many of its messages are tombstones. */
+    deletedCount: bigint().defaultRaw("0"),
+    /** The number of the last change of one of its messages. */
+    changeCount: bigint().defaultRaw("0"),
   },
 });
 
@@ -65,6 +69,23 @@ export const MessageRow = defineEntity({
     createTime: time(),
     requestId: optionalUuid(),
     version: bigint().defaultRaw("1"),
+    editTime: time().nullable(),
+    /** Set where it is a tombstone. */
+    deleteTime: time().nullable(),
+    /** Which change of its chat the last change of this message was; null where it has none. */
+    changeNumber: bigint().nullable().ignoreSchemaChanges("default"),
+  },
+});
+
+/** The messages that were changed, by the number of their last change alone. */
+export const MessageChangeRow = defineEntity({
+  name: "MessageChangeRow",
+  tableName: "message_changes",
+  properties: {
+    application: application(),
+    chatNumber: bigint().primary(),
+    changeNumber: bigint().primary(),
+    number: bigint(),
   },
 });
 
@@ -178,6 +199,7 @@ export const entities = [
   ApplicationRow,
   ChatRow,
   MessageRow,
+  MessageChangeRow,
   LedgerRow,
   WitnessRow,
   CeilingRow,

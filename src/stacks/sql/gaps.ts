@@ -6,7 +6,7 @@ import type { ListedGap, Position } from "../../core/upkeep.ts";
 import type { Database, Session } from "./database.ts";
 import { WORDS } from "./dialects.ts";
 import { SearchGapRow, SearchIndexRow } from "./entities.ts";
-import { findApplicationIds, findCounterKey } from "./keys.ts";
+import { type CounterKey, findApplicationIds, findCounterKey } from "./keys.ts";
 
 export type Gap = { range: NumberRange } & ChatKey;
 
@@ -29,6 +29,26 @@ export async function noteGaps(database: Database, em: Session, gaps: Gap[]): Pr
       widen(database),
     rows.flat(),
   );
+}
+
+/**
+ * Notes that the index lacks a range of one chat. Where the chat had no gap it returns the version
+ * of this one, so that who gives the index the range may close it; one that was there is widened,
+ * since what else it is about is not known here.
+ */
+export async function noteOwnGap(
+  database: Database,
+  em: Session,
+  { applicationId, chatNumber }: CounterKey,
+  { firstNumber, lastNumber }: NumberRange,
+): Promise<number | undefined> {
+  const version = newVersion();
+  const sql = `INSERT INTO search_gaps ${COLUMNS} VALUES (?, ?, ?, ?, ?)`;
+  const row = [applicationId, chatNumber, firstNumber, lastNumber, version];
+  const { keep } = WORDS[database.dialect];
+  if ((await database.run(em, sql + keep("version"), row)) === 1) return version;
+  await database.run(em, sql + widen(database), row);
+  return undefined;
 }
 
 /** See Store.listGaps. */

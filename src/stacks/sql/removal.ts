@@ -33,6 +33,7 @@ function ofApplication({ applicationId }: CounterKey): Part[] {
   const all = { where: "application_id = ?", values: [applicationId] };
   return [
     { table: "messages", ...all, order: ["chat_number", "number"] },
+    { table: "message_changes", ...all, order: ["chat_number", "change_number"] },
     { table: "chats", ...all, order: ["number"] },
     { table: "voids", ...all, order: ["chat_number", "first_number"] },
     { table: "search_gaps", ...all, order: ["chat_number"] },
@@ -57,6 +58,7 @@ function ofChat({ applicationId, chatNumber }: CounterKey, throughNumber: number
   if (throughNumber !== DELETED_ALL) return [messages];
   return [
     messages,
+    { table: "message_changes", where, values, order: ["change_number"] },
     { table: "voids", where, values, order: ["first_number"] },
     { table: "search_gaps", where, values, order: ["chat_number"] },
   ];

@@ -61,9 +61,13 @@ export async function expireMessages(
   if (held.deletedThrough === DELETED_ALL) return { count: 0, throughNumber: 0 };
   const where = "application_id = ? AND chat_number = ?";
   const values = [key.applicationId, key.chatNumber];
-  const rows = await database.rows<{ number: number; create_time: string | number }>(
+  const rows = await database.rows<{
+    number: number;
+    create_time: string | number;
+    delete_time: string | number | null;
+  }>(
     em,
-    `SELECT number, create_time FROM messages WHERE ${where} ORDER BY number LIMIT ${limit}`,
+    `SELECT number, create_time, delete_time FROM messages WHERE ${where} ORDER BY number LIMIT ${limit}`,
     values,
   );
   const young = rows.findIndex((row) => msOf(row.create_time) >= before.getTime());
@@ -71,10 +75,19 @@ export async function expireMessages(
   const throughNumber = old[old.length - 1]?.number ?? 0;
   if (throughNumber === 0) return { count: 0, throughNumber };
   const range = { firstNumber: 1, lastNumber: throughNumber };
-  await database.run(em, `DELETE FROM messages WHERE ${where} AND number <= ?`, [
-    ...values,
-    throughNumber,
-  ]);
+  for (const table of ["messages", "message_changes"]) {
+    const sql = `DELETE FROM ${table} WHERE ${where} AND number <= ?`;
+    await database.run(em, sql, [...values, throughNumber]);
+  }
+  const tombstones = old.filter((row) => row.delete_time !== null).length;
+  if (tombstones > 0) {
+    // They are no more among the messages that are counted.
+    const sql = "UPDATE chats SET deleted_count = deleted_count - ?";
+    await database.run(em, `${sql} WHERE application_id = ? AND number = ?`, [
+      tombstones,
+      ...values,
+    ]);
+  }
   const { lastNumber } = await joinVoids(database, em, key, range);
   const lastVoid = Math.max(held.lastVoid, lastNumber);
   await writeHeld(em, key, { ...held, lastVoid, deletedThrough: throughNumber });

@@ -1,19 +1,19 @@
-import { raw } from "@mikro-orm/sql";
 import type { Application } from "../../../gen/parley/v1/application.ts";
 import type { Chat } from "../../../gen/parley/v1/chat.ts";
 import type { Message } from "../../../gen/parley/v1/message.ts";
 import { type NumberRange, State } from "../../../gen/parley/v1/state.ts";
-import { DELETED_ALL } from "../../core/deletion.ts";
+import type { Change, ChangeStep, Content } from "../../core/changes.ts";
 import type { Job } from "../../core/jobs.ts";
-import { UNCHANGED } from "../../core/messages.ts";
 import type { ChatKey, Counter, NumberPage, Outcome, Store } from "../../core/ports.ts";
 import type { ListedGap, Position } from "../../core/upkeep.ts";
+import { changeCount, deleteMessage, listChanges, updateMessage } from "./changes.ts";
 import { updateCounts } from "./counts.ts";
 import { Database, type Session } from "./database.ts";
-import { ApplicationRow, CeilingRow, ChatRow, MessageRow } from "./entities.ts";
+import { ApplicationRow, CeilingRow, ChatRow, type MessageRow } from "./entities.ts";
 import { isDuplicate } from "./failures.ts";
 import { adoptIndex, closeGap, type Gap, listGaps, noteGaps } from "./gaps.ts";
 import { insertJobs } from "./insert-jobs.ts";
+import { messageOf, messagesOf } from "./messages.ts";
 import type { Orm } from "./orm.ts";
 
 type Request = { id: string; digest: string };
@@ -111,7 +111,7 @@ export class SqlStore implements Store {
     return this.database.read(async (em) => {
       const rows = await em
         .createQueryBuilder(ChatRow, "c")
-        .select(["c.number", "c.messagesCount", "c.countTime", "c.createTime"])
+        .select(["c.number", "c.messagesCount", "c.deletedCount", "c.countTime", "c.createTime"])
         .innerJoin("c.application", "a")
         .where({ "a.token": applicationToken, "a.deleteTime": null, number: within(page) })
         .orderBy({ number: page.order })
@@ -140,6 +140,29 @@ export class SqlStore implements Store {
         .execute<MessageRow[]>("all");
       return rows.map((row) => messageOf(row, key));
     }, signal);
+  }
+
+  updateMessage(key: ChatKey, number: number, content: Content, step: ChangeStep): Promise<Change> {
+    return this.database.transaction((em) =>
+      updateMessage(this.database, em, { key, number }, { ...content, ...step }),
+    );
+  }
+
+  deleteMessage(key: ChatKey, number: number, step: ChangeStep): Promise<Change> {
+    return this.database.transaction((em) =>
+      deleteMessage(this.database, em, { key, number }, step),
+    );
+  }
+
+  listChanges(
+    key: ChatKey,
+    page: { after: number; limit: number; signal?: AbortSignal },
+  ): Promise<{ changeNumber: number; message: Message }[]> {
+    return this.database.read((em) => listChanges(em, key, page), page.signal);
+  }
+
+  changeCount(key: ChatKey, signal?: AbortSignal): Promise<number> {
+    return this.database.read((em) => changeCount(this.database, em, key), signal);
   }
 
   updateCounts(counts: { counter: Counter; count: number }[], countTime: Date): Promise<Counter[]> {
@@ -188,20 +211,6 @@ async function findRow(
   return (await query.execute<ApplicationRow | null>("get")) ?? undefined;
 }
 
-/** The rows of a deleted chat are taken away later than it is gone. */
-const NOT_DELETED = `NOT EXISTS (SELECT 1 FROM ceilings c WHERE c.application_id = a.id
-  AND c.chat_number = ? AND c.deleted_through = ?)`;
-
-/** The messages of a chat, by the primary key: the join finds one row by the token. */
-function messagesOf(em: Session, { applicationToken, chatNumber }: ChatKey) {
-  return em
-    .createQueryBuilder(MessageRow, "m")
-    .select(["m.number", "m.body", "m.author", "m.createTime"])
-    .innerJoin("m.application", "a")
-    .where({ "a.token": applicationToken, "a.deleteTime": null, chatNumber })
-    .andWhere(raw(NOT_DELETED, [chatNumber, DELETED_ALL]));
-}
-
 function within(page: NumberPage): { $gt: number; $lt?: number } {
   if (page.before > Number.MAX_SAFE_INTEGER) return { $gt: page.after };
   return { $gt: page.after, $lt: page.before };
@@ -213,20 +222,10 @@ function applicationOf(row: ApplicationRow): Application {
 }
 
 function chatOf(row: ChatRow, applicationToken: string): Chat {
-  const { number, messagesCount, createTime } = row;
+  const { number, messagesCount, deletedCount, createTime } = row;
   const countTime = row.countTime ?? undefined;
   const state = State.STATE_PERSISTED;
-  const plain = { deletedCount: 0, externalId: "", attributes: {} };
-  return { ...plain, applicationToken, number, messagesCount, countTime, createTime, state };
-}
-
-function messageOf(row: MessageRow, key: ChatKey): Message {
-  const { number, body, author, createTime } = row;
-  const state = State.STATE_PERSISTED;
-  return { ...UNCHANGED, ...pick(key), number, body, author, createTime, state };
-}
-
-/** A key that came in a larger object. */
-function pick({ applicationToken, chatNumber }: ChatKey): ChatKey {
-  return { applicationToken, chatNumber };
+  const counts = { messagesCount, deletedCount, countTime };
+  const plain = { externalId: "", attributes: {} };
+  return { ...plain, ...counts, applicationToken, number, createTime, state };
 }

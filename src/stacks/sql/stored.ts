@@ -16,6 +16,8 @@ export interface Content {
   requestId: string | undefined;
   body?: string;
   author?: string;
+  /** Of a row that was changed since: above 1. */
+  version?: number;
 }
 
 interface StoredRow {
@@ -26,6 +28,7 @@ interface StoredRow {
   request_id: string | null;
   body?: string;
   author?: string;
+  version?: number;
 }
 
 /** The rows that are there already, by nameOfRow. */
@@ -50,7 +53,8 @@ export async function findStored(
   );
   const messages = await database.rows<StoredRow>(
     em,
-    `SELECT m.application_id, m.chat_number, m.number, m.create_time, m.request_id, m.body, m.author
+    `SELECT m.application_id, m.chat_number, m.number, m.create_time, m.request_id, m.body,
+        m.author, m.version
       FROM ${given} JOIN messages m ON m.application_id = given.application_id
       AND m.chat_number = given.number AND m.number = given.value`,
     [keysOf("message")],
@@ -67,9 +71,10 @@ function nameOfStored(row: StoredRow): string {
 }
 
 function contentOf(row: StoredRow): Content {
-  const { body, author } = row;
+  const { body, author, version } = row;
   const base = { createMs: msOf(row.create_time), requestId: row.request_id ?? undefined };
-  return body === undefined || author === undefined ? base : { ...base, body, author };
+  if (body === undefined || author === undefined || version === undefined) return base;
+  return { ...base, body, author, version };
 }
 
 /** MySQL's driver gives times as text, in the session's UTC; SQLite keeps milliseconds. */
@@ -77,10 +82,14 @@ export function msOf(time: string | number): number {
   return typeof time === "number" ? time : Date.parse(`${time.replace(" ", "T")}Z`);
 }
 
-/** The name of the first thing in which two contents differ. */
-export function differenceOf(one: Content, other: Content): string | undefined {
-  if (one.body !== other.body) return "body";
-  if (one.author !== other.author) return "author";
-  if (one.createMs !== other.createMs) return "create time";
-  return one.requestId === other.requestId ? undefined : "request id";
+/**
+ * The name of the first thing in which a job and what is stored differ. A message that was changed
+ * since says other things than its job, and is told by what no change touches.
+ */
+export function differenceOf(job: Content, stored: Content): string | undefined {
+  const changed = (stored.version ?? 1) > 1;
+  if (!changed && job.body !== stored.body) return "body";
+  if (!changed && job.author !== stored.author) return "author";
+  if (job.createMs !== stored.createMs) return "create time";
+  return job.requestId === stored.requestId ? undefined : "request id";
 }

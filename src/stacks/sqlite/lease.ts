@@ -1,4 +1,4 @@
-import type { Lease } from "../../core/ports.ts";
+import type { Lease } from "../../core/lease.ts";
 
 /** Leases within this process, which is the only one on its data folder. */
 export class InProcessLease implements Lease {

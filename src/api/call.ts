@@ -1,0 +1,149 @@
+import { randomUUID } from "node:crypto";
+import type { Core } from "../core/core.ts";
+import { Gate } from "../core/gate.ts";
+import { DEADLINE_DEFAULT_MS, DEADLINE_MAX_MS } from "../core/limits.ts";
+import { pageSizeOf } from "../core/pages.ts";
+import { ParleyError } from "../errors.ts";
+import type { Logger } from "../log.ts";
+import { Undecodable } from "./decoding.ts";
+import type { Door } from "./door.ts";
+import type { Route } from "./routes.ts";
+import { check } from "./rules.ts";
+
+// The one way of every call through this process, whichever transport it came in by: what gRPC and
+// HTTP do differently stands in `Incoming`, and everything else here.
+
+/** What the calls of a process share. */
+export interface CallParts {
+  core: Core;
+  log: Logger;
+  door: Door;
+  pages: Pages;
+}
+
+/** A call as its transport hands it over. */
+export interface Incoming<Request, Response> {
+  /** The RPC that it is, such as `parley.v1.ChatService/CreateChat`. */
+  name: string;
+  route: Route<Request, Response>;
+  /** When its caller wants the answer; Infinity where that was not said. */
+  deadline: Date | number;
+  /** True for a call that goes on for as long as its caller likes. */
+  lasting?: boolean;
+  /** The values of a header. */
+  header(name: string): unknown[];
+  /** Reads the request, after its caller was let in and not before. */
+  read(): Request | Undecodable;
+  /** Called once, unless the call was cancelled before; `error` is undefined where it succeeded. */
+  answer(callId: string, error: unknown, response?: Response): void;
+}
+
+/** Lets a call through and answers it. Returns what to do when its caller has gone. */
+export function runCall<Request, Response>(
+  parts: CallParts,
+  incoming: Incoming<Request, Response>,
+): () => void {
+  const { name: call } = incoming;
+  const startMs = Date.now();
+  const callId = randomUUID();
+  const stop = new AbortController();
+  const deadlineMs = incoming.lasting
+    ? Number(incoming.deadline)
+    : deadlineOf(incoming.deadline, startMs);
+  const seen: Seen = { key: undefined };
+  let answered = false;
+
+  const answer = (error: unknown, response?: Response): void => {
+    if (answered) return;
+    answered = true;
+    clearTimeout(timer);
+    incoming.answer(callId, error, response);
+    if (error !== undefined) stop.abort();
+    logCall(parts.log, { call, callId, key: seen.key, ms: Date.now() - startMs, error });
+  };
+  const overdue = () => answer(new ParleyError("DEADLINE_EXCEEDED", "the call took too long"));
+  // One that lasts without a deadline is never overdue.
+  const timer = Number.isFinite(deadlineMs)
+    ? setTimeout(overdue, Math.max(1, deadlineMs - startMs))
+    : undefined;
+  work(parts, incoming, { nowMs: startMs, deadlineMs, signal: stop.signal, seen }).then(
+    (response) => answer(undefined, response),
+    (error: unknown) => answer(error ?? new Error("rejected with nothing")),
+  );
+  return () => {
+    clearTimeout(timer);
+    // Nobody is left to answer, and what the handler stops with is no fault of ours.
+    if (!answered) parts.log.info({ call, callId, key: seen.key, code: "CANCELLED" }, "call");
+    answered = true;
+    stop.abort();
+  };
+}
+
+/** What the log says of a call, known only when it is under way. */
+interface Seen {
+  key: string | undefined;
+}
+
+async function work<Request, Response>(
+  { core, door, pages }: CallParts,
+  { name, route, header, read }: Incoming<Request, Response>,
+  { seen, ...call }: { nowMs: number; deadlineMs: number; signal: AbortSignal; seen: Seen },
+): Promise<Response> {
+  const caller = door.identify(header("authorization"), route.access, call.nowMs);
+  seen.key = caller?.id;
+  const request = read();
+  const readable = !(request instanceof Undecodable);
+  const applicationToken = readable
+    ? route.access.applicationOf?.(request)
+    : request.applicationToken;
+  door.admit(caller, applicationToken);
+  if (!readable) throw request.error;
+  check(route.rule, request);
+  const run = () => route.run(core, request, call);
+  const { pageSize } = request as { pageSize?: number };
+  const response = await (pageSize === undefined
+    ? run()
+    : pages.of(name).pass(pageSizeOf(pageSize), call.signal, run));
+  door.prove(applicationToken);
+  return response;
+}
+
+/**
+ * Rows that the pages of one RPC may ask for at a time, 256 MiB at the worst. A thousand callers at
+ * once would take gigabytes, and no caller is served sooner than the database has a connection.
+ */
+const PAGE_ROWS_MAX = 16_000;
+
+/** A gate for the pages of each RPC. */
+export class Pages {
+  private readonly gates = new Map<string, Gate>();
+
+  of(name: string): Gate {
+    const gate = this.gates.get(name) ?? new Gate(PAGE_ROWS_MAX);
+    this.gates.set(name, gate);
+    return gate;
+  }
+}
+
+/** A call always has a deadline: its caller's within our bound, or else our own. */
+function deadlineOf(deadline: Date | number, nowMs: number): number {
+  const asked = Number(deadline);
+  if (!Number.isFinite(asked)) return nowMs + DEADLINE_DEFAULT_MS;
+  return Math.min(asked, nowMs + DEADLINE_MAX_MS);
+}
+
+/** One line a call. It never has a body, an author, a name or a key, but for the key's id. */
+function logCall(
+  log: Logger,
+  {
+    error,
+    ...line
+  }: { call: string; callId: string; key: string | undefined; ms: number; error: unknown },
+): void {
+  if (error === undefined) log.info({ ...line, code: "OK" }, "call");
+  else if (!(error instanceof ParleyError)) {
+    log.error({ ...line, code: "INTERNAL", err: error }, "call");
+  } else if (error.code === "UNAVAILABLE" || error.code === "INTERNAL") {
+    log.warn({ ...line, code: error.code, reason: error.reason, err: error.cause }, "call");
+  } else log.info({ ...line, code: error.code, reason: error.reason }, "call");
+}

@@ -1,0 +1,141 @@
+import { isUnavailable } from "../errors.ts";
+import type { Core } from "./core.ts";
+import type { Gate } from "./gate.ts";
+import { WATCH_TURN_MAX } from "./limits.ts";
+import type { ChatKey } from "./ports.ts";
+import { Seat } from "./seat.ts";
+import { readOn } from "./watch-page.ts";
+import type { Position, WatchEvent } from "./watch-position.ts";
+
+/** How often, how long and how many; see limits.ts. */
+export interface FeedOptions {
+  /** The time, in milliseconds since 1970. */
+  now(): number;
+  lookMs: number;
+  pendingMs: number;
+  storeAwayMs: number;
+}
+
+/**
+ * Reads what is new in one chat, once for all in this process who watch it: at each hint, and every
+ * few seconds without one. It lives as long as somebody has a seat.
+ */
+export class Feed {
+  private readonly core: Core;
+  private readonly key: ChatKey;
+  private readonly position: Position;
+  private readonly gate: Gate;
+  private readonly options: FeedOptions;
+  private readonly seats = new Set<Seat>();
+  /** Its reads are short, and what they find is of use to whoever comes next. */
+  private readonly signal = new AbortController().signal;
+  private hinted = false;
+  private ended = false;
+  private wake: (() => void) | undefined;
+  private unavailableMs: number | undefined;
+
+  /** Goes on from a position; `onEnd` is called when nobody can take a seat any more. */
+  constructor(
+    parts: { core: Core; key: ChatKey; position: Position; gate: Gate; onEnd: () => void },
+    options: FeedOptions,
+  ) {
+    this.core = parts.core;
+    this.key = parts.key;
+    this.position = parts.position;
+    this.gate = parts.gate;
+    this.options = options;
+    const unsubscribe = parts.core.wakeup.subscribe(parts.key, () => {
+      this.hinted = true;
+      this.wake?.();
+    });
+    void this.run().finally(() => {
+      unsubscribe();
+      parts.onEnd();
+    });
+  }
+
+  /** A seat for one who comes from a position. What it has to wait for is waited for here too. */
+  sit(from: Position): Seat {
+    for (const number of from.pending) {
+      if (number <= this.position.number) this.position.pending.add(number);
+    }
+    const seat = new Seat(this.position.number);
+    this.seats.add(seat);
+    return seat;
+  }
+
+  /** Gives a seat back; the feed ends with the last one. */
+  leave(seat: Seat): void {
+    this.seats.delete(seat);
+    if (this.seats.size > 0) return;
+    this.ended = true;
+    this.wake?.();
+  }
+
+  get open(): boolean {
+    return !this.ended;
+  }
+
+  private async run(): Promise<void> {
+    // A turn later, when the first seat is taken.
+    let more = await Promise.resolve(true);
+    while (!this.ended) {
+      const quick = this.hinted;
+      this.hinted = false;
+      try {
+        more = await this.step(quick);
+        this.unavailableMs = undefined;
+      } catch (error) {
+        more = false;
+        if (!this.isPassing(error)) this.fail(error);
+      }
+      if (!more && !this.hinted && !this.ended) await this.pause();
+    }
+  }
+
+  private async step(quick: boolean): Promise<boolean> {
+    const { core, key, position, signal } = this;
+    const { now, pendingMs } = this.options;
+    const look = { nowMs: now(), pendingMs, quick, signal };
+    const { events, more } = await this.gate.pass(1, undefined, () =>
+      readOn(core, key, position, look),
+    );
+    for (const event of events) position.apply(event);
+    if (events.length > 0) await this.hand(events);
+    return more;
+  }
+
+  /** Many who watch are handed events some at a time, so that others have their turn. */
+  private async hand(events: WatchEvent[]): Promise<void> {
+    let handed = 0;
+    for (const seat of this.seats) {
+      seat.push(events);
+      if (++handed % WATCH_TURN_MAX === 0) await new Promise((resolve) => setImmediate(resolve));
+    }
+  }
+
+  /** Who watches hears of a part that is away only when it stays away. */
+  private isPassing(error: unknown): boolean {
+    if (!isUnavailable(error)) return false;
+    const nowMs = this.options.now();
+    this.unavailableMs ??= nowMs;
+    return nowMs - this.unavailableMs < this.options.storeAwayMs;
+  }
+
+  private fail(error: unknown): void {
+    this.ended = true;
+    for (const seat of this.seats) seat.fail(error);
+  }
+
+  private pause(): Promise<void> {
+    return new Promise((resolve) => {
+      const done = () => {
+        clearTimeout(timer);
+        this.wake = undefined;
+        resolve();
+      };
+      const timer = setTimeout(done, this.options.lookMs);
+      this.wake = done;
+    });
+  }
+}

@@ -1,0 +1,176 @@
+import { status } from "@grpc/grpc-js";
+import { expect } from "chai";
+import { WatchMessagesRequest } from "../../src/client.ts";
+import type { ChatKey, Store } from "../../src/core/ports.ts";
+import type { Wakeup } from "../../src/core/wakeup.ts";
+import { freshFolder, makeKey, writeKeys } from "../support/door.ts";
+import { framed, openHttp2, openStream } from "../support/strangers.ts";
+import {
+  describeStacks,
+  freshPlace,
+  openClients,
+  type Place,
+  type Running,
+  refusalIn,
+  start,
+} from "../support/system.ts";
+
+const WATCH = "/parley.v1.MessageService/WatchMessages";
+/** 1.6 MB, which is more than waits for one who is slow. */
+const LONG = { count: 100, body: "x".repeat(16_384) };
+
+/** No look comes in between, so that what is heard comes by hints alone. */
+const SELDOM = { lookMs: 600_000, heartbeatMs: 200, pendingMs: 300, slowMs: 1_500 };
+
+describeStacks("those who watch, however many and however slow", (stack) => {
+  const folder = freshFolder();
+  const keysFile = folder.path("keys.json");
+  const [root, guest] = [makeKey(), makeKey({ readOnly: true })];
+  let place: Place;
+  let parley: Running;
+  let applicationToken: string;
+  let chats = 0;
+
+  beforeEach(async () => {
+    writeKeys(keysFile, [root.entry, guest.entry]);
+    if (parley !== undefined) return;
+    place = await freshPlace(stack);
+    const env = { PARLEY_KEYS_FILE: keysFile };
+    const options = { watch: SELDOM, connection: root.connection };
+    parley = await start(place, ["api", "worker"], env, options);
+    const { application } = await parley.clients.createApplication({ application: { name: "x" } });
+    applicationToken = application!.token;
+  });
+  after(async () => {
+    await parley?.stop();
+    await place?.drop();
+    folder.drop();
+  });
+
+  async function newChat(): Promise<ChatKey> {
+    await parley.clients.createChat({ applicationToken });
+    return { applicationToken, chatNumber: ++chats };
+  }
+
+  async function say(key: ChatKey, count: number, body: string): Promise<void> {
+    const message = { body };
+    const calls = Array.from({ length: count }, () =>
+      parley.clients.createMessage({ ...key, message }),
+    );
+    await Promise.all(calls);
+  }
+
+  it("of one chat cost one subscription, and one read for what is new", async () => {
+    const key = await newChat();
+    const { core } = parley.system;
+    const { store, wakeup } = core;
+    const counts = { reads: 0, subscriptions: 0 };
+    const counting = <T extends object>(target: T, name: keyof T, count: () => void) =>
+      new Proxy(target, {
+        get: (_, asked) => {
+          if (asked === name) count();
+          const method = Reflect.get(target, asked);
+          return typeof method === "function" ? method.bind(target) : method;
+        },
+      });
+    core.store = counting<Store>(store, "listMessages", () => counts.reads++);
+    core.wakeup = counting<Wakeup>(wakeup, "subscribe", () => counts.subscriptions++);
+    const connected = [1, 2].map(() => openClients(parley.target, root.connection));
+    try {
+      const all = connected.flatMap((one) =>
+        Array.from({ length: 500 }, () => one.watchMessages(key)),
+      );
+      for (const one of all) await one.heard("caughtUp");
+      counts.reads = 0;
+      await say(key, 1, "to all");
+      for (const one of all) await one.heard("caughtUp", "message 1");
+      expect(counts).to.deep.equal({ reads: 1, subscriptions: 1 });
+      await Promise.all(all.map((one) => one.cancel()));
+    } finally {
+      for (const one of connected) one.close();
+      Object.assign(core, { store, wakeup });
+    }
+  }).timeout(60_000);
+
+  it("hear a heartbeat where there is nothing else to hear", async () => {
+    const watching = parley.clients.watchMessages(await newChat());
+    await watching.heard("caughtUp", "heartbeat", "heartbeat");
+    await watching.cancel();
+  });
+
+  it("hear all in its order where they take it late", async () => {
+    const key = await newChat();
+    const watching = parley.clients.watchMessages(key);
+    await watching.heard("caughtUp");
+    watching.stream.pause();
+    await say(key, LONG.count, LONG.body);
+    await parley.clients.watchMessages(key).heard(`message ${LONG.count}`);
+    watching.stream.resume();
+    await watching.heard(`message ${LONG.count}`);
+    await watching.cancel();
+    const numbers = watching.messages.map(({ number }) => number);
+    expect(numbers).to.deep.equal(Array.from({ length: LONG.count }, (_, at) => at + 1));
+  }).timeout(20_000);
+
+  it("are told that they are slow, and go on where they were", async () => {
+    const key = await newChat();
+    await say(key, LONG.count, LONG.body);
+    const watching = parley.clients.watchMessages(key);
+    watching.stream.pause();
+    await new Promise<void>((resolve) => watching.stream.once("metadata", () => resolve()));
+    // Its end is behind what it does not take, so it is heard of only when that is taken.
+    await new Promise((resolve) => setTimeout(resolve, SELDOM.slowMs + 1_100));
+    watching.stream.resume();
+    expect(refusalIn(await watching.ended)).to.include({ reason: "WATCHER_SLOW", retryMs: 500 });
+    const next = parley.clients.watchMessages({ ...key, ...watching.at() });
+    await next.heard("caughtUp");
+    await next.cancel();
+    const numbers = [...watching.messages, ...next.messages].map(({ number }) => number);
+    expect(numbers).to.deep.equal(Array.from({ length: LONG.count }, (_, at) => at + 1));
+  }).timeout(20_000);
+
+  it("are cut where they never take anything", async () => {
+    const key = await newChat();
+    await say(key, 2, LONG.body);
+    const session = openHttp2(parley.system.api!.port, { settings: { initialWindowSize: 0 } });
+    const authorization = `Bearer ${root.key}`;
+    const stream = openStream(session, WATCH, { authorization })!;
+    const closed = new Promise((resolve) => stream.once("close", resolve));
+    stream.end(framed(WatchMessagesRequest.encode(WatchMessagesRequest.fromPartial(key)).finish()));
+    await closed;
+    session.destroy();
+  }).timeout(20_000);
+
+  it("hear no more when their key is taken away", async () => {
+    const key = await newChat();
+    const clients = openClients(parley.target, guest.connection);
+    const watching = clients.watchMessages(key);
+    const other = parley.clients.watchMessages(key);
+    await watching.heard("caughtUp");
+    writeKeys(keysFile, [root.entry]);
+    expect(refusalIn(await watching.ended).reason).to.equal("KEY_INVALID");
+    await say(key, 1, "for others");
+    await other.heard("message 1");
+    await other.cancel();
+    clients.close();
+    expect(watching.words).to.not.include("message 1");
+  });
+
+  it("end by their deadline", async () => {
+    const deadline = Date.now() + 300;
+    const watching = parley.clients.watchMessages(await newChat(), { deadline });
+    expect((await watching.ended)?.code).to.equal(status.DEADLINE_EXCEEDED);
+  });
+
+  it("are all told when the server stops, and hold up nothing", async () => {
+    const key = await newChat();
+    const all = Array.from({ length: 50 }, () => parley.clients.watchMessages(key));
+    for (const one of all) await one.heard("caughtUp");
+    // Calls that are open would be waited for until the grace time is over.
+    await parley.system.api!.stop();
+    for (const one of all) {
+      const refusal = refusalIn(await one.ended);
+      expect(refusal).to.include({ code: status.UNAVAILABLE, reason: "SHUTTING_DOWN" });
+    }
+  }).timeout(2_000);
+});
