@@ -39,6 +39,8 @@ export {
 export {
   CreateMessageRequest,
   CreateMessageResponse,
+  DeleteMessageRequest,
+  DeleteMessageResponse,
   GetMessageRequest,
   GetMessageResponse,
   ListMessagesRequest,
@@ -51,6 +53,8 @@ export {
   SearchMessagesResponse,
   SearchMessagesResponse_Result,
   SearchMessagesResponse_Segment,
+  UpdateMessageRequest,
+  UpdateMessageResponse,
   WatchMessagesRequest,
   WatchMessagesResponse,
   WatchMessagesResponse_CaughtUp,

@@ -11,6 +11,7 @@ import {
 } from "../core/applications.ts";
 import { createChat, deleteChat, getChat, listChats } from "../core/chats.ts";
 import type { Call, Core } from "../core/core.ts";
+import { deleteMessage, updateMessage } from "../core/edits.ts";
 import { createMessage, getMessage, listMessages } from "../core/messages.ts";
 import { searchMessages } from "../core/search.ts";
 import { watchMessages } from "../core/watch.ts";
@@ -71,8 +72,8 @@ const messages: Routes<typeof MessageServiceService> = {
   listMessages: { access: read.one, rule: rules.listMessages, run: listMessages },
   searchMessages: { access: read.one, rule: rules.searchMessages, run: searchMessages },
   batchCreateMessages: { access: write.one, rule: rules.searchMessages, run: notYet },
-  updateMessage: { access: write.one, rule: rules.searchMessages, run: notYet },
-  deleteMessage: { access: write.one, rule: rules.searchMessages, run: notYet },
+  updateMessage: { access: write.one, rule: rules.updateMessage, run: updateMessage },
+  deleteMessage: { access: write.one, rule: rules.deleteMessage, run: deleteMessage },
   watchMessages: { access: read.one, rule: rules.watchMessages, run: watchMessages },
 };
 

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { State } from "../../gen/parley/v1/state.ts";
+import { covers } from "../core/edits.ts";
 import {
   AUTHOR_CHARACTERS_MAX,
   BODY_BYTES_MAX,
@@ -20,6 +21,7 @@ const requestId = z.string().refine((id) => id === "" || UUID.test(id.toLowerCas
   error: "must be a UUID, or empty",
 });
 const number = z.number().int().min(1, "must be 1 to 9007199254740991");
+const ifVersion = z.number().int().min(0, "must be 0 (any version) to 9007199254740991");
 const bound = z.number().int().min(0, "must be 0 (no bound) to 9007199254740991");
 const position = z.number().int().min(0, "must be 0 (none) to 9007199254740991");
 const pageSize = z.number().int().min(0, "must be 0 (meaning 50) or more");
@@ -41,11 +43,12 @@ function countWithin(text: string, min: number, max: number): boolean {
   return count >= min && count <= max;
 }
 
+const BODY = `must be 1 to ${BODY_BYTES_MAX} bytes of UTF-8 without NUL`;
 const body = z
   .string()
   .refine(
     (text) => text.length > 0 && !text.includes("\0") && Buffer.byteLength(text) <= BODY_BYTES_MAX,
-    { error: `must be 1 to ${BODY_BYTES_MAX} bytes of UTF-8 without NUL` },
+    { error: BODY },
   );
 
 /** The states that a caller may wait for; one that has no meaning here is refused, not ignored. */
@@ -64,6 +67,15 @@ const updateMask = z
   .array(
     z.string().refine((path) => path === "name" || path === "*" || OUTPUT_ONLY.includes(path), {
       error: "must be name or *",
+    }),
+  )
+  .max(32, "must have at most 32 paths")
+  .optional();
+
+const messageMask = z
+  .array(
+    z.string().refine((path) => ["body", "attributes", "*"].includes(path), {
+      error: "must be body, attributes or *",
     }),
   )
   .max(32, "must have at most 32 paths")
@@ -103,6 +115,20 @@ export const rules = {
     requestId,
     waitFor: waitFor(STATE_ACCEPTED, STATE_PERSISTED, STATE_SEARCHABLE),
   }),
+  updateMessage: z
+    .object({
+      ...chatKey,
+      number,
+      message: required({ body: z.string() }),
+      updateMask: messageMask,
+      ifVersion,
+    })
+    .refine(
+      ({ message, updateMask }) =>
+        !covers(updateMask, "body") || body.safeParse(message.body).success,
+      { error: BODY, path: ["message", "body"] },
+    ),
+  deleteMessage: z.object({ ...chatKey, number, ifVersion }),
   getMessage: z.object({ ...chatKey, number }),
   listMessages: z.object({
     ...chatKey,

@@ -37,6 +37,9 @@ export const DEADLINE_MAX_MS = 300_000;
 export const WAIT_ANSWER_BEFORE_MS = 100;
 export const WAIT_POLL_MS = { first: 5, last: 100 };
 
+/** So long a change waits for the search index; after that it is answered all the same. */
+export const INDEX_CHANGE_MS = 1_000;
+
 /** Tries of one accept to come to terms with epochs and ceilings before it says UNAVAILABLE. */
 export const ACCEPT_ROUNDS_MAX = 200;
 

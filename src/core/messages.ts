@@ -62,9 +62,19 @@ export async function getMessage(
   // Between the two looks the job may have become a row.
   const late = await find();
   if (late !== undefined) return { message: late };
+  throw await missingMessage(core, key, number, call);
+}
+
+/** The error that says why no message has a number: there is no chat, or it is void, or too high. */
+export async function missingMessage(
+  core: Core,
+  key: ChatKey,
+  number: number,
+  call: Call,
+): Promise<ParleyError> {
   await requireChat(core, key, call);
-  if (await isVoid(core, key, number)) throw numberVoid(number);
-  throw new ParleyError("MESSAGE_NOT_FOUND", `the chat has no message ${number}`);
+  if (await isVoid(core, key, number)) return numberVoid(number);
+  return new ParleyError("MESSAGE_NOT_FOUND", `the chat has no message ${number}`);
 }
 
 export async function listMessages(

@@ -243,6 +243,7 @@ export interface Ledger {
 /** A message as the index needs it. */
 export interface SearchDocument extends ChatKey {
   number: number;
+  /** Empty where the message was deleted: then no query finds it, and it is counted. */
   body: string;
   /** From 1; a document of a lower version never replaces one of a higher. */
   version: number;

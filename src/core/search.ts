@@ -9,11 +9,12 @@ import { State } from "../../gen/parley/v1/state.ts";
 import { fieldInvalid } from "../errors.ts";
 import { requireChat } from "./chats.ts";
 import type { Call, Core } from "./core.ts";
+import { foldText } from "./fold.ts";
 import { PAGE_BYTES_MAX } from "./limits.ts";
 import { bytesOfMessage } from "./messages.ts";
 import { decodePageToken, encodePageToken, pageSizeOf } from "./pages.ts";
 import type { ChatKey } from "./ports.ts";
-import { parseQuery, segments } from "./query.ts";
+import { matches, parseQuery, segments } from "./query.ts";
 
 export async function searchMessages(
   core: Core,
@@ -41,8 +42,7 @@ export async function searchMessages(
   let bytes = 0;
   let last = 0;
   for (const number of wanted) {
-    const row = found.get(number);
-    const result = row && resultOf(row, parts);
+    const result = resultOf(found.get(number), parts);
     const size = result === undefined ? 0 : bytesOfResult(result);
     if (results.length > 0 && bytes + size > PAGE_BYTES_MAX) break;
     if (result !== undefined) results.push(result);
@@ -66,7 +66,14 @@ function bytesOfResult({ message, segments }: SearchMessagesResponse_Result): nu
   return bytes;
 }
 
-function resultOf(row: Message, parts: string[]): SearchMessagesResponse_Result {
+/** Nothing where the row, which is the truth, was deleted, or edited to what does not match. */
+function resultOf(
+  row: Message | undefined,
+  parts: string[],
+): SearchMessagesResponse_Result | undefined {
+  if (row === undefined || row.deleteTime !== undefined) return undefined;
+  // What nobody edited is what was indexed.
+  if (row.version > 1 && !matches(foldText(row.body), parts)) return undefined;
   return {
     message: { ...row, state: State.STATE_SEARCHABLE },
     segments: segments(row.body, parts),

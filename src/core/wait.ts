@@ -32,6 +32,22 @@ export async function waitForState(wanted: State, call: Call, looks: Looks): Pro
   return reached;
 }
 
+/**
+ * Does what the caller need not wait for, and returns when it is done, when a part that it needs is
+ * away, or when the time for it is over; then it goes on by itself.
+ */
+export async function doInTime(
+  forMs: number,
+  call: Call,
+  work: () => Promise<void>,
+): Promise<void> {
+  const endMs = Math.min(Date.now() + forMs, call.deadlineMs - WAIT_ANSWER_BEFORE_MS);
+  await seenBy(endMs, async () => {
+    await work();
+    return true;
+  });
+}
+
 /** False too where the look is not answered in time, or what it looks at is away. */
 async function seenBy(endMs: number, look: () => Promise<boolean>): Promise<boolean> {
   const done = new AbortController();

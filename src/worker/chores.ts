@@ -1,7 +1,7 @@
 import type { NumberRange } from "../../gen/parley/v1/state.ts";
 import type { Core } from "../core/core.ts";
 import { CHORE_ROWS_MAX } from "../core/limits.ts";
-import type { ChatKey, Counter, SearchDocument } from "../core/ports.ts";
+import type { ChatKey, Counter } from "../core/ports.ts";
 import type { Position } from "../core/upkeep.ts";
 
 /** What the chores need of a stack. */
@@ -86,8 +86,7 @@ async function indexRange(parts: Parts, key: ChatKey, range: NumberRange): Promi
     } as const;
     const rows = await parts.store.listMessages({ applicationToken, chatNumber }, page);
     if (rows.length === 0) return filled;
-    const documents: SearchDocument[] = rows.map((row) => ({ ...row, version: 1 }));
-    const errors = await parts.index.index(documents);
+    const errors = await parts.index.index(rows);
     errors.forEach((err, at) => {
       if (err === undefined) {
         filled.indexed++;

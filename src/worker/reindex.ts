@@ -97,7 +97,7 @@ class Filler {
     if (rows.length === 0) return;
     this.waiting = [];
     this.bytes = 0;
-    const errors = await this.rebuild.index(rows.map((row) => ({ ...row, version: 1 })));
+    const errors = await this.rebuild.index(rows);
     const refused = rows.filter((_, at) => errors[at] !== undefined);
     for (const { applicationToken, chatNumber, number } of refused) {
       const range = { firstNumber: number, lastNumber: number };

@@ -1,7 +1,7 @@
 import { expect } from "chai";
 import type { Deletions } from "../../src/core/deletion.ts";
 import type { ChatKey, Ledger, Store } from "../../src/core/ports.ts";
-import { ALL, CREATE_MS, EVERYTHING, kinds, messageJob, numbersFrom } from "./jobs.ts";
+import { ALL, CREATE_MS, chatJob, EVERYTHING, kinds, messageJob, numbersFrom } from "./jobs.ts";
 
 /** What a test starts from: a new application with a chat. */
 export interface RetentionPlace {
@@ -49,6 +49,28 @@ export function retentionContract(at: RetentionPlace): void {
       expect(deletion).to.deep.include({ counter: at.key, throughNumber: 8 });
       expect(await at.deletions.removeRows(deletion!, 10)).to.equal(0);
       expect(await numbersOf()).to.deep.equal([10, 11]);
+    });
+
+    it("are no more among those that were changed, or count as tombstones", async () => {
+      await at.store.insertJobs([chatJob(at.token, at.key.chatNumber)]);
+      const change = { ifVersion: 0, now };
+      for (const number of [1, 2, 10]) await at.store.deleteMessage(at.key, number, change);
+      await at.store.updateMessage(at.key, 3, { body: "edited" }, change);
+      const counted = async () => (await at.store.findChat(at.key))!.deletedCount;
+      const changed = async () =>
+        (await at.store.listChanges(at.key, { after: 0, limit: 9 })).map(
+          ({ message }) => message.number,
+        );
+      expect(await counted()).to.equal(3);
+      expect(await changed()).to.deep.equal([1, 2, 10, 3]);
+      while ((await at.deletions.expire(at.key, step)) > 0);
+      expect(await counted()).to.equal(1);
+      expect(await changed()).to.deep.equal([10]);
+      expect(await at.store.changeCount(at.key), "it never moves back").to.equal(4);
+      expect(
+        await at.store.updateMessage(at.key, 3, { body: "late" }, change),
+        "a void",
+      ).to.deep.equal({ kind: "missing" });
     });
 
     it("are never brought back by a late job, while a lost number is", async () => {

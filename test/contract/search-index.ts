@@ -170,6 +170,21 @@ export function searchIndexContract(
         expect(await index.extent(key)).to.deep.equal({ count: 1, lastNumber: 1 });
       });
 
+      it("counts a tombstone, finds it by nothing, and gives it no other words", async () => {
+        await fill(["one", "two one"]);
+        await index.index([{ ...document(key, 2, ""), version: 2 }]);
+        await opened.settle();
+        const expectNone = async () => {
+          for (const query of ["o", "one", "e"]) expect(await find(query)).to.deep.equal([1]);
+          for (const query of ["w", "two"]) expect(await find(query)).to.deep.equal([]);
+          expect(await index.extent(key)).to.deep.equal({ count: 2, lastNumber: 2 });
+          expect(await index.count(key, { firstNumber: 2, lastNumber: 2 })).to.equal(1);
+        };
+        await expectNone();
+        await fill(["one", "two one"]);
+        await expectNone();
+      });
+
       it("takes many documents of many chats at once, also one twice", async () => {
         const chats = Array.from({ length: 20 }, (_, at) => ({ ...key, chatNumber: at + 1 }));
         const documents = chats.flatMap((chat) =>

@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { expect } from "chai";
 import { State } from "../../gen/parley/v1/state.ts";
+import { UNCHANGED } from "../../src/core/messages.ts";
 import type { ChatKey, Store } from "../../src/core/ports.ts";
 import { ALL, CREATE_MS, chatJob, kinds, messageJob, numbersFrom } from "./jobs.ts";
 
@@ -29,12 +30,16 @@ export function jobsContract(at: Place): void {
         applicationToken: at.token,
         number: 1,
         messagesCount: 0,
+        deletedCount: 0,
+        externalId: "",
+        attributes: {},
         countTime: undefined,
         createTime,
         state,
       });
       expect(await at.store.listMessages(at.key, ALL)).to.deep.equal(
         [1, 2].map((number) => ({
+          ...UNCHANGED,
           ...at.key,
           number,
           body: `message ${number}`,

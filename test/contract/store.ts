@@ -3,6 +3,7 @@ import { expect } from "chai";
 import type { ChatKey, NumberPage, Store } from "../../src/core/ports.ts";
 import type { Shared } from "./databases.ts";
 import { ALL, CREATE_MS, chatJob, messageJob, newApplication, numbersFrom } from "./jobs.ts";
+import { changesContract } from "./store-changes.ts";
 import { jobsContract, type Place } from "./store-jobs.ts";
 
 /** What every Store does. `open` makes a fresh database; `missing` says why there is none. */
@@ -112,6 +113,7 @@ export function storeContract(name: string, open: () => Promise<Shared>, missing
     });
 
     jobsContract(at);
+    changesContract(at);
 
     describe("pages", () => {
       beforeEach(async () => {

@@ -76,6 +76,16 @@ describeStacks("jobs and explain on the command line", (stack) => {
     expect(stderr).to.include("limit must be a whole number from 1 to 10000");
   });
 
+  it("leaves edits of what is parked to a later time", async () => {
+    const { clients } = parley;
+    const message = { body: "edited" };
+    for (const chatNumber of [1, 2]) {
+      const number = chatNumber === 1 ? 2 : 1;
+      const edit = clients.updateMessage({ ...chat(chatNumber), number, message });
+      expect((await refusalOf(edit)).reason).to.equal("NOT_STORED");
+    }
+  });
+
   it("shows one job, and what was written only when asked", async () => {
     const { stdout } = await run("jobs", "show", idOf(1, 2));
     expect(stdout).to.include(`for       message 2 in chat 1 of application ${applicationToken}`);

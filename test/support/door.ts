@@ -93,6 +93,9 @@ export function everyCall(clients: Clients, applicationToken: string) {
     updateApplication: () => clients.updateApplication({ application }),
     createChat: () => clients.createChat({ applicationToken }),
     createMessage: () => clients.createMessage({ ...chat, message: { body: "body" } }),
+    updateMessage: () =>
+      clients.updateMessage({ ...chat, number: 1, message: { body: "another body" } }),
+    deleteMessage: () => clients.deleteMessage({ ...chat, number: 1 }),
   };
   const unbound = {
     listApplications: () => clients.listApplications({}),

@@ -6,7 +6,7 @@ import type { ChatKey } from "../../src/core/ports.ts";
 import type { Running } from "./system.ts";
 
 /** The tables whose rows belong to an application and go with it or with its chats. */
-const TABLES = ["chats", "messages", "voids", "search_gaps", "deletions"];
+const TABLES = ["chats", "messages", "message_changes", "voids", "search_gaps", "deletions"];
 
 /**
  * All that is left of an application, by where it is: rows by table, keys and fields of Redis. What

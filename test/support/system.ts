@@ -9,6 +9,7 @@ import {
   CreateMessageRequest,
   DeleteApplicationRequest,
   DeleteChatRequest,
+  DeleteMessageRequest,
   GetApplicationRequest,
   GetChatRequest,
   GetMessageRequest,
@@ -18,6 +19,7 @@ import {
   MessageServiceClient,
   SearchMessagesRequest,
   UpdateApplicationRequest,
+  UpdateMessageRequest,
   WatchMessagesRequest,
 } from "../../src/client.ts";
 import { type Config, toConfig } from "../../src/config.ts";
@@ -154,6 +156,8 @@ export function openClients(target: string, connection?: Connection) {
     getMessage: promised(messages, messages.getMessage, GetMessageRequest),
     listMessages: promised(messages, messages.listMessages, ListMessagesRequest),
     searchMessages: promised(messages, messages.searchMessages, SearchMessagesRequest),
+    updateMessage: promised(messages, messages.updateMessage, UpdateMessageRequest),
+    deleteMessage: promised(messages, messages.deleteMessage, DeleteMessageRequest),
     watchMessages: (request: Partial<WatchMessagesRequest>, options: { deadline?: number } = {}) =>
       watching(messages.watchMessages(WatchMessagesRequest.fromPartial(request), options), request),
     close: () => {

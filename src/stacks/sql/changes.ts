@@ -33,9 +33,9 @@ export async function updateMessage(
   const { message } = locked;
   if (message.deleteTime !== undefined) return { kind: "tombstone" };
   if (ifVersion !== 0 && ifVersion !== message.version) return mismatch(message);
-  const wanted = { ...contentOf(message), ...content };
-  if (isSame(wanted, contentOf(message))) return { kind: "unchanged", message };
-  return write(database, em, locked, { ...wanted, editTime: now });
+  const { body, attributes } = { ...message, ...content };
+  if (isSame({ body, attributes }, message)) return { kind: "unchanged", message };
+  return write(database, em, locked, { body, attributes, editTime: now });
 }
 
 /** See Changes.deleteMessage. A tombstone is what its caller wanted, whatever its version. */
@@ -87,15 +87,17 @@ export async function changeCount(database: Database, em: Session, key: ChatKey)
   return row?.change_count ?? 0;
 }
 
-/** What of a message can be changed, and what a tombstone has of it. */
-function contentOf({ body }: Message): Pick<Message, "body"> {
+/** What of a message can be changed, as its row has it. */
+function rowOf({ body }: Said) {
   return { body };
 }
 
-const NOTHING = { body: "" };
+type Said = Pick<Message, "body" | "attributes">;
 
-function isSame(one: Pick<Message, "body">, other: Pick<Message, "body">): boolean {
-  return one.body === other.body;
+const NOTHING: Said = { body: "", attributes: {} };
+
+function isSame(one: Said, other: Said): boolean {
+  return JSON.stringify(rowOf(one)) === JSON.stringify(rowOf(other));
 }
 
 function mismatch({ version }: Message): Change {
@@ -147,7 +149,7 @@ async function write(
   database: Database,
   em: Session,
   { counter, message, last, chat }: Locked,
-  change: Pick<Message, "body"> & { editTime?: Date; deleteTime?: Date },
+  change: Said & { editTime?: Date; deleteTime?: Date },
 ): Promise<Change> {
   const { applicationId: application, chatNumber } = counter;
   const { number } = message;
@@ -155,7 +157,9 @@ async function write(
   const changeNumber = chat.changeCount + 1;
   const counted = { ...chat, changeCount: changeNumber };
   await em.nativeUpdate(ChatRow, { application, number: chatNumber }, counted);
-  const row = { ...change, version, changeNumber };
+  const { editTime, deleteTime } = { ...message, ...change };
+  const times = { editTime: editTime ?? null, deleteTime: deleteTime ?? null };
+  const row = { ...rowOf(change), ...times, version, changeNumber };
   await em.nativeUpdate(MessageRow, { application, chatNumber, number }, row);
   if (last !== undefined) {
     await em.nativeDelete(MessageChangeRow, { application, chatNumber, changeNumber: last });
