@@ -47,7 +47,7 @@ const CHANNEL = {
   "grpc.keepalive_time_ms": 20_000,
   "grpc.keepalive_timeout_ms": 5_000,
   "grpc.initial_reconnect_backoff_ms": 100,
-  "grpc.max_reconnect_backoff_ms": 5_000,
+  "grpc.max_reconnect_backoff_ms": 2_000,
   // Proxies of the environment lead out of the network that Parley is in.
   "grpc.enable_http_proxy": 0,
   "grpc.max_receive_message_length": 64 * 1024 * 1024,
