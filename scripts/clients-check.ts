@@ -21,7 +21,7 @@ import { findProgram, run } from "./programs.ts";
 const root = fileURLToPath(new URL("..", import.meta.url));
 const clients = join(root, "clients");
 
-/** The server as a test of another team starts it; it prints its address and ends with its input. */
+/** The server as a test of another team starts it; says its address, and ends with its input. */
 const SERVER = `
 import { startParley } from "@parley/client/testing";
 
@@ -46,6 +46,11 @@ async function installPackages(folder: string): Promise<void> {
   copyFileSync(join(clients, "typescript/tour.mts"), join(folder, "tour.mts"));
   const types = ["--types", "node", "--typeRoots", join(root, "node_modules/@types")];
   const modules = ["--module", "nodenext", "--target", "es2022", "--strict", "--skipLibCheck"];
+  // What the README says of tests; its other examples run in test/client.
+  const readme = readFileSync(join(folder, "node_modules/@parley/client/README.md"), "utf8");
+  const blocks = [...readme.matchAll(/```ts\n([\s\S]*?)```/g)].map(([, block]) => block!);
+  const example = blocks.find((block) => block.includes("@parley/client/testing"));
+  writeFileSync(join(folder, "example.mjs"), example!);
   await run("tsc", ["tour.mts", ...modules, ...types], { cwd: folder });
 }
 
@@ -112,8 +117,14 @@ async function check(): Promise<boolean> {
     console.log(`ok      both packages, installed into an empty project (${seconds(startMs)})`);
     const node = ownNode();
     const version = (await run(node, ["--version"])).trim();
+    const parley = join(folder, "node_modules/.bin/parley");
+    await run(parley, ["--help"], { cwd: folder, env: { PATH: dirname(parley) } });
+    console.log("ok      the command parley of the package");
     const { address, tookMs, stop } = await serve(node, folder);
     console.log(`ok      startParley on Node ${version} (${tookMs} ms)`);
+    const example = await run(node, ["example.mjs"], { cwd: folder });
+    if (example !== "shop\n") throw new Error(`the README's example printed ${example}`);
+    console.log("ok      the README's example for tests");
     const tours: [string, () => Promise<string>][] = [
       [`TypeScript on Node ${version}`, () => run(node, ["tour.mjs", address], { cwd: folder })],
       ["Go", () => tourOfGo(address)],

@@ -44,7 +44,7 @@ export class Applications {
     return (await this.calls.answer(method, request, options)).application!;
   }
 
-  /** All of them, in the order in which they were created. Options are those of each page's call. */
+  /** All of them, as they were created. Options are those of each page's call. */
   list(
     { pageSize }: { pageSize?: number | undefined } = {},
     options?: CallOptions,

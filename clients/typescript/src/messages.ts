@@ -170,7 +170,8 @@ export class Messages {
   /**
    * Hands on each message of a chat above a number, in order, once, for ever: what is there, then
    * what comes, whatever connections break meanwhile. `onMessage` is awaited before the next one.
-   * Resolves when the signal is aborted; rejects where no retry helps, and with what a handler threw.
+   * Resolves when the signal is aborted; rejects where no retry helps, and with what a handler
+   * threw.
    */
   consume(options: ConsumeOptions): Promise<void> {
     return new Consumer(this, this.calls, options).run();

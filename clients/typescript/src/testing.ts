@@ -35,7 +35,7 @@ export async function startParley({ settings = {} }: ParleyOptions = {}): Promis
   const folder = await mkdtemp(join(tmpdir(), "parley-"));
   // What this process was told of Parley is meant for another server.
   const env = Object.entries(process.env).filter(([name]) => !name.startsWith("PARLEY_"));
-  const child = spawn(node, ["--import", ending, main, "all"], {
+  const child = spawn(node, ["--import", ending, main, "start"], {
     env: {
       ...Object.fromEntries(env),
       PARLEY_LOG_LEVEL: "warn",
