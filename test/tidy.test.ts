@@ -21,10 +21,10 @@ const text = (file: string) => readFileSync(join(root, file), "utf8");
 /** What a file imports: paths from the root for our own files, package names for the rest. */
 function importsOf(file: string): string[] {
   const found = text(file).matchAll(
-    /^(?:import|export)\b[^;]*?from\s+"([^"]+)"|^import\s+"([^"]+)"/gm,
+    /^(?:import|export)\b[^;]*?from\s+"([^"]+)"|^import\s+"([^"]+)"|await import\("([^"]+)"\)/gm,
   );
   return [...found].map((match) => {
-    const name = (match[1] ?? match[2])!;
+    const name = (match[1] ?? match[2] ?? match[3])!;
     if (name.startsWith(".")) return normalize(join(dirname(file), name));
     return name.split("/", name.startsWith("@") ? 2 : 1).join("/");
   });

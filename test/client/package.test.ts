@@ -17,8 +17,9 @@ const run = promisify(execFile);
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const source = join(root, "clients/typescript");
 
-/** What the README's examples print, one after the other. */
+/** What the examples print, one after the other: that of the README of all, and the package's. */
 const PRINTED = [
+  ["hello"],
   ["1 Hello, Straße!", "2 Hello again", "found 1"],
   [],
   ["INVALID_ARGUMENT FIELD_INVALID [", "  {", "    field: 'message.body',"],
@@ -48,7 +49,7 @@ describe("the package of the TypeScript client", () => {
     expect(servers.dependencies).to.include(ours.dependencies);
   });
 
-  it("has a README whose examples compile against the package and run", async function () {
+  it("has READMEs whose examples compile against the package and run", async function () {
     this.timeout(60_000);
     const folder = mkdtempSync(join(tmpdir(), "parley-package-"));
     try {
@@ -57,8 +58,10 @@ describe("the package of the TypeScript client", () => {
       symlinkSync(source, join(folder, "node_modules/@parley/client"));
       writeFileSync(join(folder, "package.json"), '{ "type": "module" }');
       writeFileSync(join(folder, "ca.crt"), "");
-      const readme = readFileSync(join(source, "README.md"), "utf8");
-      const blocks = [...readme.matchAll(/```ts\n([\s\S]*?)```/g)].map(([, block]) => block!);
+      const readmes = [root, source].map((one) => readFileSync(join(one, "README.md"), "utf8"));
+      const blocks = [...readmes.join("\n").matchAll(/```ts\n([\s\S]*?)```/g)].map(
+        ([, block]) => block!,
+      );
       const names = blocks.map((block, at) => {
         const text = block.replaceAll("127.0.0.1:50051", parley.target);
         writeFileSync(join(folder, `example-${at}.mts`), text);
