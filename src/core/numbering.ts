@@ -92,13 +92,17 @@ export class Numbering {
    * there is no such counter.
    */
   async reseed(counter: Counter): Promise<void> {
-    const trust = await this.epochs.trusted();
-    const [[value], mark] = await Promise.all([
-      this.intake.counts([counter]),
-      this.intake.markOf(counter),
-    ]);
-    const need = { kind: "unseeded", value, lost: false, mark, unlessSeeded: true } as const;
-    await this.grant(trust, counter, need);
+    for (let round = 0; round < ACCEPT_ROUNDS_MAX; round++) {
+      const trust = await this.epochs.trusted();
+      const [[value], mark] = await Promise.all([
+        this.intake.counts([counter]),
+        this.intake.markOf(counter),
+      ]);
+      const need = { kind: "unseeded", value, lost: false, mark, unlessSeeded: true } as const;
+      // Left open where the epoch that was trusted is over, or somebody else was just granted more.
+      if ((await this.grant(trust, counter, need)) !== "open") return;
+    }
+    throw new ParleyError("COUNTERS_UNAVAILABLE", "counters cannot be seeded now");
   }
 
   /** Held against the ledger, so that an answer that needs numbers can be refused beforehand. */

@@ -32,7 +32,7 @@ export interface Inspection {
   connection: number;
   /** Another value after every restart of what holds the counters. */
   runId: string;
-  /** The epoch that is installed, 0 where there is none. */
+  /** The epoch that is installed, 0 where there is none or its data is damaged. */
   epoch: number;
   /** The running number of the last accept of that epoch. */
   accepts: number;

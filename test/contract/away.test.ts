@@ -177,6 +177,15 @@ describe("a database that is away", () => {
     server.close();
   });
 
+  it("lets a process end that opened it and never asked", async () => {
+    const timers = () => process.getActiveResourcesInfo().filter((one) => one === "Timeout").length;
+    // Mocha's own timer runs from the next turn on.
+    await new Promise(setImmediate);
+    const before = timers();
+    await closeOrm(await openMysqlOrm({ url: "mysql://127.0.0.1:1/parley", poolMax: 1 }));
+    expect(timers()).to.equal(before);
+  });
+
   const production = productionMissing === undefined ? describe : describe.skip;
   production("MySQL", () => {
     let servers: FreshServers;

@@ -181,6 +181,19 @@ suite("job queue: Bee-Queue, when something is wrong", () => {
     expect(await redis.lrange(WAITING, 0, -1)).to.deep.equal([]);
   });
 
+  it("finds jobs that are in no place, as a cut file of Redis can leave them", async () => {
+    const seen = new Seen(async ({ id }) => {
+      if (id === idOf(1)) throw new Error("out of order");
+    });
+    await accept(3);
+    await redis.lrem(WAITING, 1, idOf(2));
+    queue.process(2, seen.handle);
+    await until(() => queue.listParked(10), 1);
+    await until(() => intake.find([idOf(2), idOf(3)]).then(present), 0);
+    // The one that is parked has its place.
+    expect(await queue.listParked(10)).to.have.length(1);
+  });
+
   it("numbers its jobs' ends like the intake its jobs", async () => {
     const seen = new Seen();
     queue.process(100, seen.handle);

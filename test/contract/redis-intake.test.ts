@@ -5,6 +5,7 @@ import { jobIdOf } from "../../src/core/jobs.ts";
 import { isUnavailable } from "../../src/errors.ts";
 import { counterKeyOf } from "../../src/stacks/counters.ts";
 import { RedisIntake } from "../../src/stacks/redis/intake.ts";
+import { OwnRedis } from "../support/own-redis.ts";
 import { type FreshServers, freshServers, productionMissing } from "../support/servers.ts";
 import { BOUNDS, newChat, Trusted } from "./intakes.ts";
 import { Wire } from "./wire.ts";
@@ -133,6 +134,34 @@ suite("intake: Redis, when something is wrong", () => {
     await refused(one.accept(chat));
     expect(await one.intake.find([jobIdOf({ ...chat, number: 1 })])).to.deep.equal(before);
     expect((await one.intake.inspect()).accepts).to.equal(1);
+  });
+
+  it("is not trusted where half a step came to life, wherever a file was cut off", async () => {
+    // Redis ends the step by EXEC, in 14 bytes; before it stands what the step wrote last.
+    for (const bytes of [3, 13, 30, 80, 400]) {
+      const own = await OwnRedis.start();
+      const restart = async (bytesOff: number) => {
+        await own.kill();
+        if (bytesOff > 0) own.cutTail(bytesOff);
+        await own.start();
+        return new Trusted(open(own.url)).begin();
+      };
+      try {
+        const chat = newChat();
+        const one = await new Trusted(open(own.url)).begin();
+        await one.seed(chat);
+        await one.take(chat);
+        await one.take(chat, { body: "b".repeat(300) });
+        // What was cut is as if it had never been, until the next start.
+        const two = await restart(bytes);
+        expect(await two.take(chat)).to.equal(2);
+        const three = await restart(0);
+        expect(await three.intake.inspect()).to.include({ epoch: 0 });
+        expect(await three.accept(chat)).to.deep.equal({ kind: "distrusted" });
+      } finally {
+        await own.stop();
+      }
+    }
   });
 
   it("leaves a key alone that a new chat's counter would have", async () => {

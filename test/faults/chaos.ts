@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { Command } from "commander";
-import { start as startServer, stop as stopServer } from "../../scripts/services/servers.ts";
 import { audit, CLEAN } from "../support/audit.ts";
 import { type Deployment, deploy, type Member } from "../support/deployment.ts";
 import { Load } from "../support/load.ts";
+import { OwnMariadb } from "../support/own-mariadb.ts";
 import { OwnRedis } from "../support/own-redis.ts";
 import { pick, randomFrom } from "../support/random.ts";
 
@@ -13,6 +13,7 @@ import { pick, randomFrom } from "../support/random.ts";
 interface Chaos {
   parley: Deployment;
   redis: OwnRedis;
+  mariadb: OwnMariadb;
   random: () => number;
 }
 
@@ -68,9 +69,9 @@ const FAULTS: Record<string, Fault> = {
     await redis.command("SCRIPT", "FLUSH");
   },
   "database killed": async (chaos) => {
-    await stopServer("mariadb", { signal: "SIGKILL" });
+    await chaos.mariadb.kill();
     await between(chaos, 0, 5_000);
-    await startServer("mariadb");
+    await chaos.mariadb.start();
   },
   "connections cut": async ({ parley, random }) => parley.wires[pick(random, WIRES)].cut(),
   "connections silent": async ({ parley, random }) => parley.wires[pick(random, WIRES)].silence(),
@@ -116,11 +117,13 @@ const random = randomFrom(seed);
 const faults = Object.entries(options.losses ? { ...FAULTS, ...LOSSES } : FAULTS);
 
 const redis = await OwnRedis.start();
+const mariadb = await OwnMariadb.start();
 const parley = await deploy(
   { apis: 2, workers: 2, schedulers: 2 },
   { PARLEY_STALL_MS: "" },
-  redis.url,
+  { redisUrl: redis.url, mysqlUrl: mariadb.url },
 );
+const chaos: Chaos = { parley, redis, mariadb, random };
 const targets = parley.apis.map((api) => api.target);
 const load = new Load(targets, random);
 const counts: Record<string, number> = {};
@@ -128,10 +131,10 @@ try {
   await load.start(Number(options.callers));
   const endMs = performance.now() + Number(options.minutes) * 60_000;
   while (performance.now() < endMs) {
-    await between({ parley, redis, random }, 500, 4_000);
+    await between(chaos, 500, 4_000);
     const [name, fault] = pick(random, faults);
     process.stderr.write(`${new Date().toISOString()} ${name}\n`);
-    await fault({ parley, redis, random });
+    await fault(chaos);
     counts[name] = (counts[name] ?? 0) + 1;
   }
   await load.stop();
@@ -146,6 +149,7 @@ try {
   load.close();
   await parley.stop();
   await redis.stop();
+  await mariadb.stop();
 }
 
 function print({ answers, ...found }: Awaited<ReturnType<typeof audit>>): void {

@@ -14,6 +14,7 @@ import type { Wire } from "../contract/wire.ts";
 import { pick } from "../support/random.ts";
 import { type Place, testLog } from "../support/system.ts";
 import { findUnexplained } from "./explained.ts";
+import { LOSSES, type Mode } from "./losses.ts";
 import { type Copy, cutConnections, evict, putBack, takeCopy } from "./redis-copies.ts";
 import { reseedAll, unlessParleyError } from "./reseeding.ts";
 import { Turns } from "./turns.ts";
@@ -22,17 +23,6 @@ const CALLERS = 3;
 const CHATS = 2;
 /** The body of the call that ends a run in each chat. */
 const LAST = "last";
-
-/** What may happen to Redis in a run. */
-export type Mode =
-  /** Processes die and connections are lost; Redis keeps everything. */
-  | "durable"
-  /** Redis does not always write to disk, so a crash loses what came last; and it is emptied. */
-  | "everysec"
-  /** Copies of any age are put back, by operators who then begin an epoch; and it is emptied. */
-  | "old"
-  /** Redis writes everything to disk, and the end of its file is lost all the same. */
-  | "cut";
 
 /** An API process. The one that follows it when it dies uses the same connections. */
 interface Api {
@@ -241,15 +231,9 @@ export class World {
   }
 
   private async fault(): Promise<void> {
-    const losses = {
-      durable: [],
-      everysec: ["flush", "tail", "evict"],
-      old: ["flush", "old"],
-      cut: ["tail"],
-    } as const;
     // What a process saw that dies together with the end of the file, nobody can know.
     const crash = this.mode === "cut" ? [] : (["api"] as const);
-    const kind = pick(this.random, [...crash, "cut", "restart", ...losses[this.mode]]);
+    const kind = pick(this.random, [...crash, "cut", "restart", ...LOSSES[this.mode]]);
     this.count.faults++;
     if (kind === "api") return this.kill(pick(this.random, this.apis));
     if (kind === "evict") return evict(this.admin, this.random, this.chats);

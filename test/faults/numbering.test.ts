@@ -4,7 +4,8 @@ import { Wire } from "../contract/wire.ts";
 import { randomFrom, runs, seed } from "../support/random.ts";
 import { productionMissing } from "../support/servers.ts";
 import { freshPlace, type Place } from "../support/system.ts";
-import { type Mode, World } from "./numbering-world.ts";
+import type { Mode } from "./losses.ts";
+import { World } from "./numbering-world.ts";
 
 const production = productionMissing === undefined ? describe : describe.skip;
 

@@ -25,7 +25,7 @@ production("Redis under load", function () {
   beforeEach(async () => {
     folder = mkdtempSync(join(tmpdir(), "parley-copies-"));
     redis = await OwnRedis.start();
-    parley = await deploy({ apis: 2, workers: 1, schedulers: 1 }, {}, redis.url);
+    parley = await deploy({ apis: 2, workers: 1, schedulers: 1 }, {}, { redisUrl: redis.url });
     const targets = parley.apis.map((api) => api.target);
     load = new Load(targets, random);
     await load.start(16);

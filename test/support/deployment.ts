@@ -5,6 +5,7 @@ import { createInterface } from "node:readline";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Wire } from "../contract/wire.ts";
 import { spawnCommand } from "./command.ts";
+import type { OwnServers } from "./servers.ts";
 import { freshPlace, type Place } from "./system.ts";
 
 /** How long a process may take until it serves. */
@@ -94,14 +95,13 @@ export interface Deployment {
   stop(): Promise<void>;
 }
 
-/** Starts so many of each part; `redisUrl` is a Redis of its own, for tests that break it. */
+/** Starts so many of each part; `own` are servers of its own, for tests that break them. */
 export async function deploy(
   sizes: { apis?: number; workers?: number; schedulers?: number },
   settings: Record<string, string> = {},
-  redisUrl?: string,
+  own?: OwnServers,
 ): Promise<Deployment> {
-  const place = await freshPlace("production");
-  if (redisUrl !== undefined) place.env.PARLEY_REDIS_URL = redisUrl;
+  const place = await freshPlace("production", own);
   const { PARLEY_REDIS_URL, PARLEY_MYSQL_URL, PARLEY_ELASTICSEARCH_URL } = place.env;
   const wires = {
     redis: await new Wire(PARLEY_REDIS_URL!).open(),

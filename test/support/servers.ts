@@ -55,18 +55,31 @@ function answers(url: URL): Promise<boolean> {
 
 let used = 0;
 
+/** Databases that the test's Redis has beside the first, see scripts/services/redis.ts. */
+const REDIS_DATABASES = 1_023;
+
+/** Servers of a test's own in place of those that all tests share. */
+export interface OwnServers {
+  mysqlUrl?: string;
+  redisUrl?: string;
+}
+
 /** Makes a database, an emptied Redis database and an index name that no other test has. */
-export async function freshServers(): Promise<FreshServers> {
+export async function freshServers(own: OwnServers = {}): Promise<FreshServers> {
   const name = `parley_test_${process.pid}_${++used}`;
-  const mysqlUrl = new URL(process.env.PARLEY_MYSQL_URL!);
+  const adminUrl = own.mysqlUrl ?? process.env.PARLEY_MYSQL_URL!;
+  const mysqlUrl = new URL(adminUrl);
   const admin = await createConnection(mysqlUrl.href);
   await admin.query(`CREATE DATABASE ${name} CHARACTER SET utf8mb4`);
   await admin.end();
   mysqlUrl.pathname = `/${name}`;
 
-  // Runs side by side get databases of their own as long as their process ids differ enough.
-  const redisUrl = new URL(process.env.PARLEY_REDIS_URL!);
-  redisUrl.pathname = `/${1 + ((process.pid * 7 + used) % 1_000)}`;
+  const redisUrl = new URL(own.redisUrl ?? process.env.PARLEY_REDIS_URL!);
+  if (own.redisUrl === undefined) {
+    // Told in turn by the first database, so that runs side by side have other ones.
+    const turn = await withRedis(redisUrl.href, (redis) => redis.incr("parley-test:databases"));
+    redisUrl.pathname = `/${1 + (turn % REDIS_DATABASES)}`;
+  }
   await withRedis(redisUrl.href, (redis) => redis.flushdb());
 
   return {
@@ -75,10 +88,13 @@ export async function freshServers(): Promise<FreshServers> {
     elasticsearchUrl: process.env.PARLEY_ELASTICSEARCH_URL!,
     elasticsearchIndex: name,
     drop: async () => {
-      const connection = await createConnection(process.env.PARLEY_MYSQL_URL!);
-      await connection.query(`DROP DATABASE IF EXISTS ${name}`);
-      await connection.end();
-      await withRedis(redisUrl.href, (redis) => redis.flushdb());
+      // Servers of its own end with the test, if they did not before.
+      if (own.mysqlUrl === undefined) {
+        const connection = await createConnection(adminUrl);
+        await connection.query(`DROP DATABASE IF EXISTS ${name}`);
+        await connection.end();
+      }
+      if (own.redisUrl === undefined) await withRedis(redisUrl.href, (redis) => redis.flushdb());
       await fetch(`${process.env.PARLEY_ELASTICSEARCH_URL}/${name}*?expand_wildcards=all`, {
         method: "DELETE",
       });

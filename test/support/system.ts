@@ -27,7 +27,7 @@ import type { Connection } from "../../src/connect.ts";
 import { type Logger, openLog } from "../../src/log.ts";
 import { migrateStack } from "../../src/stacks/open.ts";
 import { openSystem, type Part, type System, type WatchOptions } from "../../src/system.ts";
-import { freshDataDir, freshServers, productionMissing } from "./servers.ts";
+import { freshDataDir, freshServers, type OwnServers, productionMissing } from "./servers.ts";
 import { watching } from "./watching.ts";
 
 export type StackName = "embedded" | "production";
@@ -41,13 +41,13 @@ export interface Place {
 
 const QUIET = { PARLEY_LOG_LEVEL: process.env.PARLEY_TEST_LOG_LEVEL ?? "silent" };
 
-export async function freshPlace(stack: StackName): Promise<Place> {
+export async function freshPlace(stack: StackName, own?: OwnServers): Promise<Place> {
   const common = { ...QUIET, PARLEY_STACK: stack, PARLEY_GRPC_ADDRESS: "127.0.0.1:0" };
   if (stack === "embedded") {
     const { dataDir, drop } = freshDataDir();
     return { stack, env: { ...common, PARLEY_DATA_DIR: dataDir }, drop };
   }
-  const servers = await freshServers();
+  const servers = await freshServers(own);
   const env = {
     ...common,
     PARLEY_MYSQL_URL: servers.mysqlUrl,

@@ -66,6 +66,15 @@ describeStacks("counters that a chore seeds while they are used", (stack) => {
     expect(refusal.reason).to.equal("MESSAGE_NOT_FOUND");
   });
 
+  it("leave none out where the scheduler still trusts the epoch before", async () => {
+    const { numbering } = parley.system.core;
+    const { ledger } = parley.system.stack;
+    await numbering.check();
+    await renew();
+    await new Reseeding({ ledger, numbering }).run();
+    expect(await ledger.listUnseeded(1_000)).to.deep.equal([]);
+  });
+
   it("hide no message from a list", async () => {
     // A few losses, as a system has them that lives long.
     for (let times = 0; times < 5; times++) {

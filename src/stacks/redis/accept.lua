@@ -20,6 +20,9 @@ Result, an array; numbers are digits:
 Risky:
 - Everything is looked at before the first write, and the first write is one that a Redis without
   memory refuses. So the writes happen all or not at all.
+- A Redis that is started with the end of its file cut off leaves the first writes of the step that
+  was cut in the file, and the next start runs them. So the first write counts the accept, the last
+  one notes the count as it is then: where the two differ, half a step came to life at some time.
 - Lua's `..` rounds numbers to 14 digits, and ioredis misreads integers near 2^53: hence the
   formats, in the reply too.
 - A ceiling without its counter is a counter that was lost: its numbers must not come again. That
@@ -30,8 +33,8 @@ Risky:
   first message seeds it.
 ]]
 local application = string.sub(KEYS[1], 1, 40)
-local ledger = redis.call('HMGET', KEYS[2], 'epoch', 'accepts', KEYS[1], application)
-if ledger[1] ~= ARGV[1] or tonumber(ledger[2]) < tonumber(ARGV[2]) then
+local ledger = redis.call('HMGET', KEYS[2], 'epoch', 'accepts', KEYS[1], application, 'whole')
+if ledger[1] ~= ARGV[1] or ledger[2] ~= ledger[5] or tonumber(ledger[2]) < tonumber(ARGV[2]) then
   return { 'distrusted' }
 end
 
@@ -76,8 +79,8 @@ if redis.call('HEXISTS', KEYS[4], id) == 1 then
   return redis.error_reply('PARLEY a job has number ' .. digits .. ' of ' .. KEYS[1] .. ' already')
 end
 
-redis.call('INCR', KEYS[1])
 local accept = redis.call('HINCRBY', KEYS[2], 'accepts', 1)
+redis.call('INCR', KEYS[1])
 local running = string.format('%.0f', accept)
 redis.call('HSET', KEYS[4], id,
   ARGV[11] .. digits .. ',"epoch":' .. ARGV[1] .. ',"accept":' .. running .. ARGV[12])
@@ -90,4 +93,5 @@ if ARGV[7] ~= '' then
   redis.call('HSET', current, ARGV[7], ARGV[8] .. ' ' .. digits .. ' ' .. ARGV[9])
   redis.call('PEXPIREAT', current, string.format('%.0f', (slice + 2) * ttl))
 end
+redis.call('HSET', KEYS[2], 'whole', running)
 return { 'accepted', digits, running, string.format('%.0f', ceiling - number) }

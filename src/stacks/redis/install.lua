@@ -12,5 +12,5 @@ if present >= tonumber(ARGV[1]) then
   return 0
 end
 redis.call('UNLINK', KEYS[1])
-redis.call('HSET', KEYS[1], 'epoch', ARGV[1], 'accepts', '0')
+redis.call('HSET', KEYS[1], 'epoch', ARGV[1], 'accepts', '0', 'whole', '0')
 return 1

@@ -40,8 +40,8 @@ export class RedisIntake implements Intake {
 
   inspect(): Promise<Inspection> {
     return this.connection.use(async (redis, connection) => {
-      const [[epoch, accepts], server, replication, durable] = await Promise.all([
-        redis.hmget(LEDGER, "epoch", "accepts"),
+      const [[epoch, accepts, whole], server, replication, durable] = await Promise.all([
+        redis.hmget(LEDGER, "epoch", "accepts", "whole"),
         redis.info("server"),
         redis.info("replication"),
         fsyncsAlways(redis),
@@ -51,7 +51,8 @@ export class RedisIntake implements Intake {
       return {
         connection,
         runId: infoOf(server, "run_id"),
-        epoch: Number(epoch ?? 0),
+        // Where half an accept came to life nothing holds: see accept.lua.
+        epoch: whole === accepts ? Number(epoch ?? 0) : 0,
         accepts: Number(accepts ?? 0),
         durable: durable && alone,
       };

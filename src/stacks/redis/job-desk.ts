@@ -80,7 +80,7 @@ export class JobDesk {
         });
         // A scan may tell an id twice.
         oldest = [...new Map(oldest.map((one) => [one.id, one])).values()]
-          .sort((one, other) => one.job.options.timestamp - other.job.options.timestamp)
+          .sort((one, other) => byAge(one.job, other.job))
           .slice(0, limit);
       } while (cursor !== "0");
       return oldest.map(({ id, job }) => reportOf(id, job));
@@ -116,6 +116,17 @@ export class JobDesk {
     } while (cursor !== "0");
     return dropped;
   }
+}
+
+/** The one that was accepted first comes first, also within a millisecond. */
+function byAge(one: BeeJob, other: BeeJob): number {
+  const order = ({ options, data }: BeeJob) => {
+    const { epoch = 0, accept = 0 } = (data ?? {}) as { epoch?: number; accept?: number };
+    return [options.timestamp, epoch, accept];
+  };
+  const [first, second] = [order(one), order(other)];
+  const at = first.findIndex((value, index) => value !== second[index]);
+  return at < 0 ? 0 : first[at]! - second[at]!;
 }
 
 /** A parked job, unless told otherwise. */

@@ -1,8 +1,9 @@
 // Every name in Redis but the counters' own, which stand in ../counters.ts.
 
 /**
- * Ours. A hash: `epoch`, `accepts`, the running number of its last accept, and for each counter's
- * key its ceiling in that epoch. One hash, so that nothing can lose a ceiling and keep the epoch.
+ * Ours. A hash: `epoch`, `accepts`, the running number of its last accept, `whole`, the same as the
+ * end of that accept noted it, and for each counter's key its ceiling in that epoch. One hash, so
+ * that nothing can lose a ceiling and keep the epoch.
  */
 export const LEDGER = "parley:ledger";
 /** A hash: the counter's key and its last change, until that change was copied into the rows. */

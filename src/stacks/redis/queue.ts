@@ -3,7 +3,17 @@ import type { Logger } from "../../log.ts";
 import { BeeSession } from "./bee-session.ts";
 import { RedisConnection } from "./connection.ts";
 import { JobDesk } from "./job-desk.ts";
-import { ACTIVE, JOBS, STALL_BLOCK, STALLING, STALLS, SUSPECTS, WAITING } from "./keys.ts";
+import {
+  ACTIVE,
+  DELAYED,
+  FAILED,
+  JOBS,
+  STALL_BLOCK,
+  STALLING,
+  STALLS,
+  SUSPECTS,
+  WAITING,
+} from "./keys.ts";
 import { pause } from "./pause.ts";
 import { Trials } from "./trials.ts";
 
@@ -22,6 +32,8 @@ const BAD_LOOKS_MAX = 3;
 const LASTING_MS = 10_000;
 /** Active ids that one look goes through. */
 const GHOSTS_MAX = 1_000;
+/** Where there are more jobs than that, none is looked for that has no place. */
+const STRAYS_AMONG_MAX = 100_000;
 /** How long a session that was given up waits for the jobs that it has in work. */
 const OLD_SESSION_MS = 60_000;
 /** How long suspects may keep a worker from its other jobs, in parts of the stall time. */
@@ -163,7 +175,7 @@ export class BeeQueue implements JobQueue {
       // Where that failed Bee-Queue's own check, which the probe is, might not find itself blocked.
       if (suspects !== undefined) await session.probe();
       if (suspects !== undefined && suspects > 0) this.trySuspects(suspects, handle);
-      const waiting = await this.clearGhosts();
+      const waiting = await this.tidyUp();
       const idle = this.inWork.size < concurrency && !this.gated;
       const deaf = waiting > 0 && this.delivered === before && idle;
       badLooks = deaf || session.lostPlaces > concurrency / 2 ? badLooks + 1 : 0;
@@ -214,12 +226,16 @@ export class BeeQueue implements JobQueue {
     return this.inWork.size === 0;
   }
 
-  private async clearGhosts(): Promise<number> {
+  /** Clears ids without a job and finds jobs without a place; says how many jobs wait. */
+  private async tidyUp(): Promise<number> {
     try {
-      const reply = await this.connection.use((redis) =>
-        redis.ghosts(ACTIVE, JOBS, WAITING, GHOSTS_MAX),
-      );
-      return (reply as [number, number])[1];
+      return await this.connection.use(async (redis) => {
+        const ghosts = await redis.ghosts(ACTIVE, JOBS, WAITING, GHOSTS_MAX);
+        const places = [WAITING, ACTIVE, DELAYED, FAILED, SUSPECTS];
+        const strays = (await redis.strays(JOBS, ...places, STRAYS_AMONG_MAX)) as number;
+        if (strays > 0) this.options.log?.warn({ strays }, "jobs without a place were put back");
+        return (ghosts as [number, number])[1];
+      });
     } catch {
       // The queue's own connection says whether the session is over.
       return 0;

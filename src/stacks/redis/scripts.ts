@@ -13,6 +13,7 @@ export const scripts = {
   requeue: { lua: read("requeue"), numberOfKeys: 3 },
   drop: { lua: read("drop"), numberOfKeys: 2 },
   ghosts: { lua: read("ghosts"), numberOfKeys: 3 },
+  strays: { lua: read("strays"), numberOfKeys: 6 },
   stalled: { lua: read("stalled"), numberOfKeys: 6 },
   trial: { lua: read("trial"), numberOfKeys: 4 },
   settle: { lua: read("settle"), numberOfKeys: 5 },

@@ -23,6 +23,8 @@ export interface Orm {
   closed: boolean;
   /** Of the connections that are open; SQLite has none. */
   sockets: Set<Socket>;
+  /** Ends what closing `mikro` leaves: a pool that was never asked for a connection. */
+  end(): void;
 }
 
 export interface Timeouts {
@@ -92,15 +94,22 @@ export async function openMysqlOrm(options: {
       queueLimit: options.poolMax * WAITERS_PER_CONNECTION,
     },
   });
-  const orm: Orm = { dialect: "mysql", mikro, timeouts, ...fresh() };
   const pool = await (mikro.em.getConnection() as MySqlConnection).getNativeClient();
+  // Its timer would keep a process that is done from ending.
+  const end = () => pool.end(() => {});
+  const orm: Orm = { dialect: "mysql", mikro, timeouts, ...fresh(), end };
   pool.on("connection", (connection) => {
     prepare({ connection: connection as unknown as Connection, orm });
   });
   return orm;
 }
 
-const fresh = () => ({ patient: false, closed: false, sockets: new Set<Socket>() });
+const fresh = () => ({
+  patient: false,
+  closed: false,
+  sockets: new Set<Socket>(),
+  end: () => {},
+});
 
 /** A connection of mysql2, as far as it is used here. */
 interface Connection {
@@ -134,6 +143,7 @@ export async function closeOrm(orm: Orm): Promise<void> {
   // A server that has vanished does not answer the farewell either.
   const closed = orm.mikro.close().catch(() => {});
   await Promise.race([closed, sleep(CLOSE_TIMEOUT_MS, undefined, { ref: false })]);
+  orm.end();
   for (const socket of orm.sockets) socket.destroy();
 }
 
