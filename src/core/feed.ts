@@ -1,9 +1,10 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { isUnavailable } from "../errors.ts";
 import type { Core } from "./core.ts";
 import type { Gate } from "./gate.ts";
-import { WATCH_TURN_MAX } from "./limits.ts";
+import { WATCH_ROOM_MS, WATCH_TURN_MAX } from "./limits.ts";
 import type { ChatKey } from "./ports.ts";
-import { Seat } from "./seat.ts";
+import { partsOf, Seat } from "./seat.ts";
 import { readOn } from "./watch-page.ts";
 import type { Position, WatchEvent } from "./watch-position.ts";
 
@@ -56,10 +57,11 @@ export class Feed {
 
   /** A seat for one who comes from a position. What it has to wait for is waited for here too. */
   sit(from: Position): Seat {
-    for (const number of from.pending) {
-      if (number <= this.position.number) this.position.pending.add(number);
+    for (const one of from.pending) {
+      if (one <= this.position.number) this.position.pending.add(one);
     }
-    const seat = new Seat(this.position.number);
+    const { number, change } = this.position;
+    const seat = new Seat({ number, change });
     this.seats.add(seat);
     return seat;
   }
@@ -107,10 +109,21 @@ export class Feed {
 
   /** Many who watch are handed events some at a time, so that others have their turn. */
   private async hand(events: WatchEvent[]): Promise<void> {
-    let handed = 0;
-    for (const seat of this.seats) {
-      seat.push(events);
-      if (++handed % WATCH_TURN_MAX === 0) await new Promise((resolve) => setImmediate(resolve));
+    for (const part of partsOf(events)) {
+      let handed = 0;
+      for (const seat of this.seats) {
+        seat.push(part);
+        if (++handed % WATCH_TURN_MAX === 0) await new Promise((resolve) => setImmediate(resolve));
+      }
+      await this.room();
+    }
+  }
+
+  /** Waits a little for those who have much to take, so that much at once loses only who is slow. */
+  private async room(): Promise<void> {
+    for (let waited = 0; waited < WATCH_ROOM_MS.last; waited += WATCH_ROOM_MS.first) {
+      if (![...this.seats].some((seat) => seat.busy)) return;
+      await sleep(WATCH_ROOM_MS.first);
     }
   }
 

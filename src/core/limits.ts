@@ -121,3 +121,6 @@ export const WATCH_STORE_AWAY_MS = 10_000;
 
 /** So many who watch one chat are handed an event in one turn. */
 export const WATCH_TURN_MAX = 100;
+
+/** How long a feed waits for those who have much to take, and how often it looks at them. */
+export const WATCH_ROOM_MS = { first: 10, last: 100 };

@@ -11,14 +11,14 @@ export type Heard = WatchEvent[] | "lost" | "silence";
  */
 export class Seat {
   /** The feed had come so far when the seat was taken; what it finds from then on comes here. */
-  readonly start: number;
+  readonly start: { number: number; change: number };
   private events: WatchEvent[] = [];
   private bytes = 0;
   private lost = false;
   private failure: { error: unknown } | undefined;
   private wake: (() => void) | undefined;
 
-  constructor(start: number) {
+  constructor(start: { number: number; change: number }) {
     this.start = start;
   }
 
@@ -32,10 +32,17 @@ export class Seat {
     this.wake?.();
   }
 
+  /** True where one who is quick would have taken what is here. */
+  get busy(): boolean {
+    const { events, bytes } = WATCH_BUFFER_MAX;
+    return this.events.length > events / 2 || this.bytes > bytes / 2;
+  }
+
   /** Lets all go that waits here; from now on nothing comes any more. */
   lose(): void {
     this.lost = true;
     this.events = [];
+    this.bytes = 0;
   }
 
   fail(error: unknown): void {
@@ -70,6 +77,21 @@ export class Seat {
       this.wake = done;
     });
   }
+}
+
+/** Events in parts of which a seat can hold some. */
+export function* partsOf(events: WatchEvent[]): Generator<WatchEvent[]> {
+  let part: WatchEvent[] = [];
+  let bytes = 0;
+  for (const event of events) {
+    part.push(event);
+    bytes += bytesOf(event);
+    if (bytes < WATCH_BUFFER_MAX.bytes / 4) continue;
+    yield part;
+    part = [];
+    bytes = 0;
+  }
+  if (part.length > 0) yield part;
 }
 
 function bytesOf(event: WatchEvent): number {

@@ -77,20 +77,21 @@ async function findNext(
     limit: WATCH_PAGE_ROWS,
     signal,
   } as const;
-  const rows = await core.store.listMessages(key, bounds);
-  const full = rows.length === WATCH_PAGE_ROWS;
-  const last = rows[rows.length - 1]?.number;
-  if (last === position.number + rows.length && (quick || full)) {
-    return { events: rows.map(messageEvent), more: full };
+  if (quick) {
+    const rows = await core.store.listMessages(key, bounds);
+    const last = rows[rows.length - 1]?.number;
+    if (last === position.number + rows.length) {
+      return { events: rows.map(messageEvent), more: rows.length === WATCH_PAGE_ROWS };
+    }
   }
-  // Numbers mean something only as long as their chat is there.
   const call = { nowMs: look.nowMs, deadlineMs: Number.POSITIVE_INFINITY, signal };
-  await requireChat(core, key, call);
   const page = await densePage(core, sourceOf(core, key), bounds, call).catch((error) => {
     // Without the counters nobody knows of jobs; what is held up by them is held until then.
     if (isUnavailable(error) && error.reason === "COUNTERS_UNAVAILABLE") return NOTHING;
     throw error;
   });
+  // What is read of a chat that is gone is nothing, which must not look like its end.
+  if (page.next === undefined) await requireChat(core, key, call);
   return eventsOf(page, position, look);
 }
 

@@ -52,29 +52,44 @@ class Watch {
     const change = afterChange === 0 ? changes : Math.min(afterChange, changes);
     this.position = new Position({ number: Math.min(after, last), change, after });
     this.backlog = last;
+    // Who comes to what is new already has nothing to read.
+    let more = this.position.number < last || change < changes;
     while (!call.signal.aborted) {
+      // Without a seat: the feed of a chat must not read what one alone is behind.
+      while (more && !call.signal.aborted) more = yield* this.read();
       const taken = core.feeds.sit(core, key, this.position);
       try {
-        yield* this.catchUp(taken);
+        yield* this.reach(taken);
+        yield* this.sayCaughtUp();
         yield* this.follow(taken);
       } finally {
         taken.leave();
       }
+      // What the seat has lost is read.
+      more = true;
     }
   }
 
-  /** Reads until there is no more, and not less than what the feed had passed. */
-  private async *catchUp({ seat }: Taken): AsyncGenerator<WatchMessagesResponse> {
-    const { core, key, position } = this;
+  /** Reads and shows a page; says whether there is more. */
+  private async *read(): AsyncGenerator<WatchMessagesResponse, boolean> {
+    const { core, key, position, call } = this;
+    const { events, more } = await core.feeds.read(core, key, position, call.signal);
+    yield* this.show(events);
+    return more;
+  }
+
+  /** Reads what the feed had passed when the seat was taken; nothing where that was not more. */
+  private async *reach({ seat }: Taken): AsyncGenerator<WatchMessagesResponse> {
+    const { position } = this;
     const { signal } = this.call;
-    while (!signal.aborted) {
-      const { events, more } = await core.feeds.read(core, key, position, signal);
-      yield* this.show(events);
-      if (more) continue;
-      if (position.number >= seat.start) break;
-      await sleep(WAIT_POLL_MS.last, undefined, { signal }).catch(() => {});
+    const isBehind = () => position.number < seat.start.number;
+    let more = isBehind() || position.change < seat.start.change;
+    while (more && !signal.aborted) {
+      const further = yield* this.read();
+      more = further || isBehind();
+      // The feed has seen what is not to be seen here yet, where there are copies of the rows.
+      if (more && !further) await sleep(WAIT_POLL_MS.last, undefined, { signal }).catch(() => {});
     }
-    yield* this.sayCaughtUp();
   }
 
   /** What the feed brings, until the seat is lost or an event does not follow on. */
@@ -113,11 +128,12 @@ class Watch {
 
 /** The highest number that there is: given, or stored where the counters are away. */
 async function lastOf(core: Core, key: ChatKey, signal: AbortSignal): Promise<number> {
-  const given = await core.numbering.value(key).catch((error: unknown) => {
+  try {
+    return (await core.numbering.value(key)) ?? 0;
+  } catch (error) {
     if (!isUnavailable(error)) throw error;
-    return 0;
-  });
-  const page = { after: 0, before: Number.POSITIVE_INFINITY, order: "desc", limit: 1 } as const;
-  const [row] = await core.store.listMessages(key, { ...page, signal });
-  return Math.max(given ?? 0, row?.number ?? 0);
+    const page = { after: 0, before: Number.POSITIVE_INFINITY, order: "desc", limit: 1 } as const;
+    const [row] = await core.store.listMessages(key, { ...page, signal });
+    return row?.number ?? 0;
+  }
 }

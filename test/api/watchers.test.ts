@@ -3,7 +3,7 @@ import { expect } from "chai";
 import { WatchMessagesRequest } from "../../clients/typescript/src/contract.ts";
 import type { ChatKey, Store } from "../../src/core/ports.ts";
 import type { Wakeup } from "../../src/core/wakeup.ts";
-import { freshFolder, makeKey, writeKeys } from "../support/door.ts";
+import { freshFolder, inTheClear, makeKey, writeKeys } from "../support/door.ts";
 import { framed, openHttp2, openStream } from "../support/strangers.ts";
 import {
   describeStacks,
@@ -13,55 +13,35 @@ import {
   type Running,
   refusalIn,
   start,
+  useSystem,
 } from "../support/system.ts";
 
 const WATCH = "/parley.v1.MessageService/WatchMessages";
 /** 1.6 MB, which is more than waits for one who is slow. */
 const LONG = { count: 100, body: "x".repeat(16_384) };
 
-/** No look comes in between, so that what is heard comes by hints alone. */
+/** No look comes in between, so that what is heard comes by hints alone; the rest comes soon. */
 const SELDOM = { lookMs: 600_000, heartbeatMs: 200, pendingMs: 300, slowMs: 1_500 };
 
-describeStacks("those who watch, however many and however slow", (stack) => {
-  const folder = freshFolder();
-  const keysFile = folder.path("keys.json");
-  const [root, guest] = [makeKey(), makeKey({ readOnly: true })];
-  let place: Place;
-  let parley: Running;
-  let applicationToken: string;
-  let chats = 0;
+async function newChat({ clients }: Running): Promise<ChatKey> {
+  const { application } = await clients.createApplication({ application: { name: "watched" } });
+  const applicationToken = application!.token;
+  await clients.createChat({ applicationToken });
+  return { applicationToken, chatNumber: 1 };
+}
 
-  beforeEach(async () => {
-    writeKeys(keysFile, [root.entry, guest.entry]);
-    if (parley !== undefined) return;
-    place = await freshPlace(stack);
-    const env = { PARLEY_KEYS_FILE: keysFile };
-    const options = { watch: SELDOM, connection: root.connection };
-    parley = await start(place, ["api", "worker"], env, options);
-    const { application } = await parley.clients.createApplication({ application: { name: "x" } });
-    applicationToken = application!.token;
-  });
-  after(async () => {
-    await parley?.stop();
-    await place?.drop();
-    folder.drop();
-  });
+async function say({ clients }: Running, key: ChatKey, count: number, body: string) {
+  const calls = Array.from({ length: count }, () =>
+    clients.createMessage({ ...key, message: { body } }),
+  );
+  await Promise.all(calls);
+}
 
-  async function newChat(): Promise<ChatKey> {
-    await parley.clients.createChat({ applicationToken });
-    return { applicationToken, chatNumber: ++chats };
-  }
+describeStacks("many who watch one chat", (stack) => {
+  const parley = useSystem(stack, ["api", "worker"], { watch: { lookMs: 600_000 } });
 
-  async function say(key: ChatKey, count: number, body: string): Promise<void> {
-    const message = { body };
-    const calls = Array.from({ length: count }, () =>
-      parley.clients.createMessage({ ...key, message }),
-    );
-    await Promise.all(calls);
-  }
-
-  it("of one chat cost one subscription, and one read for what is new", async () => {
-    const key = await newChat();
+  it("cost one subscription, and one read for what is new", async () => {
+    const key = await newChat(parley);
     const { core } = parley.system;
     const { store, wakeup } = core;
     const counts = { reads: 0, subscriptions: 0 };
@@ -75,14 +55,16 @@ describeStacks("those who watch, however many and however slow", (stack) => {
       });
     core.store = counting<Store>(store, "listMessages", () => counts.reads++);
     core.wakeup = counting<Wakeup>(wakeup, "subscribe", () => counts.subscriptions++);
-    const connected = [1, 2].map(() => openClients(parley.target, root.connection));
+    // Clients share a connection unless told otherwise, and one takes 1,000 calls at a time.
+    const own = { ...inTheClear, options: { "grpc.use_local_subchannel_pool": 1 } };
+    const connected = [1, 2].map(() => openClients(parley.target, own));
     try {
       const all = connected.flatMap((one) =>
         Array.from({ length: 500 }, () => one.watchMessages(key)),
       );
       for (const one of all) await one.heard("caughtUp");
       counts.reads = 0;
-      await say(key, 1, "to all");
+      await say(parley, key, 1, "to all");
       for (const one of all) await one.heard("caughtUp", "message 1");
       expect(counts).to.deep.equal({ reads: 1, subscriptions: 1 });
       await Promise.all(all.map((one) => one.cancel()));
@@ -92,18 +74,12 @@ describeStacks("those who watch, however many and however slow", (stack) => {
     }
   }).timeout(60_000);
 
-  it("hear a heartbeat where there is nothing else to hear", async () => {
-    const watching = parley.clients.watchMessages(await newChat());
-    await watching.heard("caughtUp", "heartbeat", "heartbeat");
-    await watching.cancel();
-  });
-
   it("hear all in its order where they take it late", async () => {
-    const key = await newChat();
+    const key = await newChat(parley);
     const watching = parley.clients.watchMessages(key);
     await watching.heard("caughtUp");
     watching.stream.pause();
-    await say(key, LONG.count, LONG.body);
+    await say(parley, key, LONG.count, LONG.body);
     await parley.clients.watchMessages(key).heard(`message ${LONG.count}`);
     watching.stream.resume();
     await watching.heard(`message ${LONG.count}`);
@@ -111,10 +87,38 @@ describeStacks("those who watch, however many and however slow", (stack) => {
     const numbers = watching.messages.map(({ number }) => number);
     expect(numbers).to.deep.equal(Array.from({ length: LONG.count }, (_, at) => at + 1));
   }).timeout(20_000);
+});
+
+describeStacks("those who watch and are slow, refused or at their end", (stack) => {
+  const folder = freshFolder();
+  const keysFile = folder.path("keys.json");
+  const [root, guest] = [makeKey(), makeKey({ readOnly: true })];
+  let place: Place;
+  let parley: Running;
+
+  beforeEach(async () => {
+    writeKeys(keysFile, [root.entry, guest.entry]);
+    if (parley !== undefined) return;
+    place = await freshPlace(stack);
+    const env = { PARLEY_KEYS_FILE: keysFile };
+    const options = { watch: SELDOM, connection: root.connection };
+    parley = await start(place, ["api", "worker"], env, options);
+  });
+  after(async () => {
+    await parley?.stop();
+    await place?.drop();
+    folder.drop();
+  });
+
+  it("hear a heartbeat where there is nothing else to hear", async () => {
+    const watching = parley.clients.watchMessages(await newChat(parley));
+    await watching.heard("caughtUp", "heartbeat", "heartbeat");
+    await watching.cancel();
+  });
 
   it("are told that they are slow, and go on where they were", async () => {
-    const key = await newChat();
-    await say(key, LONG.count, LONG.body);
+    const key = await newChat(parley);
+    await say(parley, key, LONG.count, LONG.body);
     const watching = parley.clients.watchMessages(key);
     watching.stream.pause();
     await new Promise<void>((resolve) => watching.stream.once("metadata", () => resolve()));
@@ -130,8 +134,8 @@ describeStacks("those who watch, however many and however slow", (stack) => {
   }).timeout(20_000);
 
   it("are cut where they never take anything", async () => {
-    const key = await newChat();
-    await say(key, 2, LONG.body);
+    const key = await newChat(parley);
+    await say(parley, key, 2, LONG.body);
     const session = openHttp2(parley.system.api!.port, { settings: { initialWindowSize: 0 } });
     const authorization = `Bearer ${root.key}`;
     const stream = openStream(session, WATCH, { authorization })!;
@@ -142,14 +146,14 @@ describeStacks("those who watch, however many and however slow", (stack) => {
   }).timeout(20_000);
 
   it("hear no more when their key is taken away", async () => {
-    const key = await newChat();
+    const key = await newChat(parley);
     const clients = openClients(parley.target, guest.connection);
     const watching = clients.watchMessages(key);
     const other = parley.clients.watchMessages(key);
     await watching.heard("caughtUp");
     writeKeys(keysFile, [root.entry]);
     expect(refusalIn(await watching.ended).reason).to.equal("KEY_INVALID");
-    await say(key, 1, "for others");
+    await say(parley, key, 1, "for others");
     await other.heard("message 1");
     await other.cancel();
     clients.close();
@@ -158,12 +162,12 @@ describeStacks("those who watch, however many and however slow", (stack) => {
 
   it("end by their deadline", async () => {
     const deadline = Date.now() + 300;
-    const watching = parley.clients.watchMessages(await newChat(), { deadline });
+    const watching = parley.clients.watchMessages(await newChat(parley), { deadline });
     expect((await watching.ended)?.code).to.equal(status.DEADLINE_EXCEEDED);
   });
 
   it("are all told when the server stops, and hold up nothing", async () => {
-    const key = await newChat();
+    const key = await newChat(parley);
     const all = Array.from({ length: 50 }, () => parley.clients.watchMessages(key));
     for (const one of all) await one.heard("caughtUp");
     // Calls that are open would be waited for until the grace time is over.

@@ -45,13 +45,15 @@ export function watching(
     look();
   });
   let gone = false;
+  let end = "";
   const ended = new Promise<ServiceError | undefined>((resolve) => {
     stream.on("end", () => resolve(undefined));
     stream.on("error", (error: ServiceError) =>
       resolve(error.code === status.CANCELLED ? undefined : error),
     );
   });
-  void ended.then(() => {
+  void ended.then((error) => {
+    end = error?.message ?? "no error";
     gone = true;
     look();
   });
@@ -74,7 +76,8 @@ export function watching(
           let found = 0;
           for (const word of words) if (word === wanted[found]) found++;
           if (found === wanted.length) resolve();
-          else if (gone) reject(new Error(`it ended before ${wanted[found]}: ${words.join(", ")}`));
+          else if (gone)
+            reject(new Error(`it ended before ${wanted[found]} with ${end}: ${words.join(", ")}`));
         };
         look();
       }),
