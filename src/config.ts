@@ -41,6 +41,11 @@ export const settings = {
     schema: address,
     means: "where the gRPC server listens; port 0 takes a free one",
   },
+  PARLEY_HTTP_ADDRESS: {
+    default: "",
+    schema: z.union([z.literal(""), address], { error: "must be host:port, or empty" }),
+    means: "where HTTP and JSON are served beside gRPC; empty for not at all",
+  },
   PARLEY_DATA_DIR: {
     default: "./data",
     schema: z.string().min(1),
@@ -168,7 +173,7 @@ export const settings = {
   PARLEY_HEALTH: {
     default: "true",
     schema: flag,
-    means: "whether `grpc.health.v1` is served; it needs no key",
+    means: "whether `grpc.health.v1` and `/healthz` are served; they need no key",
   },
   PARLEY_REFLECTION: {
     default: "true",
@@ -246,9 +251,10 @@ function faultsBetween(config: Config): string[] {
     faults.push("PARLEY_TLS_CLIENT_CA_FILE is set, so PARLEY_TLS_CERT_FILE must be set, too");
   }
   const open = config.PARLEY_KEYS_FILE === "" && !config.PARLEY_INSECURE;
-  if (open && !isLoopback(config.PARLEY_GRPC_ADDRESS)) {
+  for (const name of ["PARLEY_GRPC_ADDRESS", "PARLEY_HTTP_ADDRESS"] as const) {
+    if (!open || config[name] === "" || isLoopback(config[name])) continue;
     faults.push(
-      "PARLEY_GRPC_ADDRESS is beyond loopback: set PARLEY_KEYS_FILE to ask for keys, or " +
+      `${name} is beyond loopback: set PARLEY_KEYS_FILE to ask for keys, or ` +
         "PARLEY_INSECURE=true where everybody who reaches it may call",
     );
   }

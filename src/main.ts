@@ -136,9 +136,9 @@ function serve(name: string, which: Part[], insecure: boolean): Promise<void> {
   const env = insecure ? { ...readEnv(), PARLEY_INSECURE: "true" } : readEnv();
   return once(name, env, async (config, log) => {
     if (which.includes("api")) warnOfTheDoor(config, log);
-    const { processes, api, stack } = await openSystem(config, which, log);
+    const { processes, api, http, stack } = await openSystem(config, which, log);
     const announce = async () => {
-      if (api !== undefined) greet(config, api.port);
+      if (api !== undefined) greet(config, { grpc: api.port, http: http?.port });
       log.info({ stack: stack.name }, "started");
     };
     try {
@@ -151,8 +151,9 @@ function serve(name: string, which: Part[], insecure: boolean): Promise<void> {
 
 /** Says loudly what a server lets happen that its operator may not have meant. */
 function warnOfTheDoor(config: Config, log: Logger): void {
-  const address = config.PARLEY_GRPC_ADDRESS;
-  if (isLoopback(address)) return;
+  const beyond = [config.PARLEY_GRPC_ADDRESS, config.PARLEY_HTTP_ADDRESS];
+  const address = beyond.find((one) => one !== "" && !isLoopback(one));
+  if (address === undefined) return;
   if (config.PARLEY_KEYS_FILE === "") {
     log.warn(
       { address },
@@ -168,13 +169,15 @@ function warnOfTheDoor(config: Config, log: Logger): void {
 }
 
 /** What a person who has just started the server wants to know. */
-function greet(config: Config, port: number): void {
-  const address = config.PARLEY_GRPC_ADDRESS.replace(/:\d+$/, `:${port}`);
+function greet(config: Config, ports: { grpc: number; http: number | undefined }): void {
+  const address = config.PARLEY_GRPC_ADDRESS.replace(/:\d+$/, `:${ports.grpc}`);
+  const http = config.PARLEY_HTTP_ADDRESS.replace(/:\d+$/, `:${ports.http}`);
+  const also = http === "" ? "" : ` and HTTP on ${http}`;
   const place = config.PARLEY_STACK === "embedded" ? `, data in ${config.PARLEY_DATA_DIR}` : "";
   const tls = config.PARLEY_TLS_CERT_FILE === "" ? "-plaintext" : "-cacert ca.crt";
   const key = config.PARLEY_KEYS_FILE === "" ? "" : `-H "authorization: Bearer $KEY" `;
   process.stdout.write(
-    `Parley serves gRPC on ${address} (${config.PARLEY_STACK} stack${place}). Try:\n` +
+    `Parley serves gRPC on ${address}${also} (${config.PARLEY_STACK} stack${place}). Try:\n` +
       `  grpcurl ${tls} ${key}-d '{"application":{"name":"test name"}}' ${address} ` +
       `parley.v1.ApplicationService/CreateApplication\n`,
   );

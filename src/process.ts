@@ -7,6 +7,23 @@ export interface Process {
   stop(): Promise<void>;
 }
 
+/** Processes that stop at the same time, so that they share one grace time. */
+export class Together implements Process {
+  private readonly processes: Process[];
+
+  constructor(processes: Process[]) {
+    this.processes = processes;
+  }
+
+  async start(): Promise<void> {
+    for (const one of this.processes) await one.start();
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(this.processes.map((one) => one.stop()));
+  }
+}
+
 /** A second signal, or this long after the first, ends the program whatever is still in work. */
 const STOP_MAX_MS = 15_000;
 

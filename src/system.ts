@@ -12,9 +12,10 @@ import { Feeds, type FeedsOptions } from "./core/feeds.ts";
 import { SETTLE_MS } from "./core/limits.ts";
 import { Numbering } from "./core/numbering.ts";
 import type { Stack } from "./core/ports.ts";
+import { HttpApi } from "./http/server.ts";
 import type { Logger } from "./log.ts";
 import { OperatorsDoor } from "./operate/door.ts";
-import { Heartbeat, type Process } from "./process.ts";
+import { Heartbeat, type Process, Together } from "./process.ts";
 import { openStack } from "./stacks/open.ts";
 import { Witness } from "./witness.ts";
 import { Scheduler } from "./worker/scheduler.ts";
@@ -31,6 +32,8 @@ export interface System {
   processes: Process[];
   /** There where the parts have an API. */
   api: Api | undefined;
+  /** There where the API has a door for HTTP. */
+  http: HttpApi | undefined;
 }
 
 /** How long those who watch wait for what, shorter in tests that wait with them. */
@@ -73,19 +76,24 @@ export async function openSystem(
     processes.push(new Scheduler({ ...stack, numbering, log }, options));
   }
   let api: Api | undefined;
+  let http: HttpApi | undefined;
   if (which.includes("api")) {
     // Callers of every kind pass one door, so a bound on calls is one bound.
     const door = new Door(doorOf(config), log);
     const calls = { core, log, door, pages: new Pages() };
     api = new Api(calls, { graceMs, ...listenerOf(config), slowMs: watch?.slowMs });
-    processes.push(door, api);
+    if (config.PARLEY_HTTP_ADDRESS !== "") {
+      const address = config.PARLEY_HTTP_ADDRESS;
+      http = new HttpApi(calls, { ...listenerOf(config), graceMs, address });
+    }
+    processes.push(door, http === undefined ? api : new Together([api, http]));
   }
   if (stack.name === "embedded" && which.length > 0) {
     processes.push(new OperatorsDoor({ stack, core, config, log }));
   }
   const heartbeat = config.PARLEY_HEARTBEAT_FILE;
   if (heartbeat !== "") processes.push(new Heartbeat(heartbeat));
-  return { stack, core, processes, api };
+  return { stack, core, processes, api, http };
 }
 
 /** Who gets in. */

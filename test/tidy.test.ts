@@ -44,6 +44,21 @@ const MAY_IMPORT: Record<string, { rooms: string[]; packages: string[] }> = {
     rooms: ["gen", "src/core", "src/errors.ts", "src/log.ts", "src/process.ts"],
     packages: ["@grpc/grpc-js", "@bufbuild/protobuf", "grpc-health-check", "lru-cache", "zod"],
   },
+  "src/http": {
+    rooms: [
+      "gen",
+      "src/api/call.ts",
+      "src/api/contract.ts",
+      "src/api/decoding.ts",
+      "src/api/routes.ts",
+      "src/api/tls.ts",
+      "src/api/watched.ts",
+      "src/core/limits.ts",
+      "src/errors.ts",
+      "src/process.ts",
+    ],
+    packages: ["@bufbuild/protobuf", "fastify", "zod"],
+  },
   "src/worker": {
     rooms: ["gen", "src/core", "src/errors.ts", "src/log.ts", "src/process.ts"],
     packages: ["cron-parser", "node-schedule"],

@@ -6,7 +6,8 @@ import { fieldInvalid, ParleyError } from "../errors.ts";
 import { registry } from "./contract.ts";
 
 // Left to itself, the decoder turns invalid UTF-8 into U+FFFD and answers a number above 2^53 with
-// INTERNAL. Both must come back as INVALID_ARGUMENT with the name of the field.
+// INTERNAL. Both must come back as INVALID_ARGUMENT with the name of the field. And a map's key
+// `__proto__`, which an object cannot have, would vanish.
 
 /** From here on, every string that is decoded in this process must be valid UTF-8. */
 export function refuseInvalidUtf8(): void {
@@ -39,11 +40,21 @@ export function decoderOf<T>(
 ): (bytes: Buffer) => T | Undecodable {
   return (bytes) => {
     try {
+      if (bytes.includes(NO_KEY)) refuseKey(typeName, bytes);
       return decode(bytes);
     } catch (error) {
       return new Undecodable(explain(typeName, bytes, error));
     }
   };
+}
+
+const NO_KEY = "__proto__";
+
+/** It is in the request somewhere; as the key of a map it cannot be read. */
+function refuseKey(typeName: string, bytes: Uint8Array): void {
+  const type = registry.getMessage(typeName);
+  const fault = type && findFault(type, bytes, "", 0);
+  if (fault !== undefined) throw fault;
 }
 
 /** Names the field that cannot be read; `*`, as a field mask says it, where it is the whole. */
@@ -68,10 +79,16 @@ function findFault(
   depth: number,
 ): ParleyError | undefined {
   const reader = new BinaryReader(bytes);
+  const counts = new Map<DescField, number>();
   while (reader.pos < reader.len) {
     const [number, wireType] = reader.tag();
     const field = type.fields.find((one) => one.number === number);
-    const name = field && (path === "" ? field.name : `${path}.${field.name}`);
+    let name = field && (path === "" ? field.name : `${path}.${field.name}`);
+    if (field?.fieldKind === "list") {
+      const at = counts.get(field) ?? 0;
+      counts.set(field, at + 1);
+      name += `[${at}]`;
+    }
     if (field === undefined || name === undefined) reader.skip(wireType);
     else if (wireType === WireType.Varint && field.scalar === ScalarType.INT64) {
       const value = BigInt(reader.int64());
@@ -92,6 +109,7 @@ function faultOfBytes(
   name: string,
   depth: number,
 ): ParleyError | undefined {
+  if (field.fieldKind === "map") return faultOfEntry(bytes, name);
   if (field.scalar === ScalarType.STRING && !isUtf8(bytes)) {
     return fieldInvalid(name, "must be valid UTF-8");
   }
@@ -101,4 +119,22 @@ function faultOfBytes(
   } catch {
     return fieldInvalid(name, `must be a protobuf message of type ${field.message.typeName}`);
   }
+}
+
+/** An entry of a map of strings: the key is field 1, the value field 2. */
+function faultOfEntry(bytes: Uint8Array, name: string): ParleyError | undefined {
+  const reader = new BinaryReader(bytes);
+  while (reader.pos < reader.len) {
+    const [number, wireType] = reader.tag();
+    if (wireType !== WireType.LengthDelimited) {
+      reader.skip(wireType);
+      continue;
+    }
+    const text = reader.bytes();
+    if (!isUtf8(text)) return fieldInvalid(name, "must have keys and values of valid UTF-8");
+    if (number === 1 && Buffer.from(text).toString() === NO_KEY) {
+      return fieldInvalid(name, `must not have the key ${NO_KEY}`);
+    }
+  }
+  return undefined;
 }

@@ -68,8 +68,9 @@ export class Door implements Process {
     const name = bucketOf(key, applicationToken);
     const retryMs = this.rates.take(name, performance.now());
     if (retryMs > 0) {
-      const message = "the application sends more calls than it may; RetryInfo says when to retry";
-      throw new ParleyError("RATE_LIMITED", message, { retryMs: Math.ceil(retryMs) });
+      const waitMs = Math.ceil(retryMs);
+      const message = `the application sends more calls than it may; retry in ${waitMs} ms`;
+      throw new ParleyError("RATE_LIMITED", message, { retryMs: waitMs });
     }
   }
 

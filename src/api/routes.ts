@@ -9,6 +9,7 @@ import {
   listApplications,
   updateApplication,
 } from "../core/applications.ts";
+import { batchCreateMessages } from "../core/batches.ts";
 import { createChat, deleteChat, getChat, listChats } from "../core/chats.ts";
 import type { Call, Core } from "../core/core.ts";
 import { deleteMessage, updateMessage } from "../core/edits.ts";
@@ -43,11 +44,7 @@ type Routes<Service> = {
     : never;
 };
 
-async function notYet(): Promise<never> {
-  throw new Error("scaffold");
-}
-
-const applications: Routes<typeof ApplicationServiceService> = {
+export const applications: Routes<typeof ApplicationServiceService> = {
   createApplication: { access: write.all, rule: rules.createApplication, run: createApplication },
   getApplication: { access: read.one, rule: rules.getApplication, run: getApplication },
   listApplications: { access: read.all, rule: rules.listApplications, run: listApplications },
@@ -59,19 +56,23 @@ const applications: Routes<typeof ApplicationServiceService> = {
   deleteApplication: { access: write.one, rule: rules.deleteApplication, run: deleteApplication },
 };
 
-const chats: Routes<typeof ChatServiceService> = {
+export const chats: Routes<typeof ChatServiceService> = {
   createChat: { access: write.one, rule: rules.createChat, run: createChat },
   getChat: { access: read.one, rule: rules.getChat, run: getChat },
   listChats: { access: read.one, rule: rules.listChats, run: listChats },
   deleteChat: { access: write.one, rule: rules.deleteChat, run: deleteChat },
 };
 
-const messages: Routes<typeof MessageServiceService> = {
+export const messages: Routes<typeof MessageServiceService> = {
   createMessage: { access: write.one, rule: rules.createMessage, run: createMessage },
   getMessage: { access: read.one, rule: rules.getMessage, run: getMessage },
   listMessages: { access: read.one, rule: rules.listMessages, run: listMessages },
   searchMessages: { access: read.one, rule: rules.searchMessages, run: searchMessages },
-  batchCreateMessages: { access: write.one, rule: rules.searchMessages, run: notYet },
+  batchCreateMessages: {
+    access: write.one,
+    rule: rules.batchCreateMessages,
+    run: batchCreateMessages,
+  },
   updateMessage: { access: write.one, rule: rules.updateMessage, run: updateMessage },
   deleteMessage: { access: write.one, rule: rules.deleteMessage, run: deleteMessage },
   watchMessages: { access: read.one, rule: rules.watchMessages, run: watchMessages },

@@ -2,9 +2,13 @@ import { z } from "zod";
 import { State } from "../../gen/parley/v1/state.ts";
 import { covers } from "../core/edits.ts";
 import {
+  ATTRIBUTES_MAX,
   AUTHOR_CHARACTERS_MAX,
+  BATCH_MESSAGES_MAX,
   BODY_BYTES_MAX,
+  EXTERNAL_ID_CHARACTERS_MAX,
   NAME_CHARACTERS_MAX,
+  ORIGINAL_MS,
   PAGE_TOKEN_CHARACTERS_MAX,
   QUERY_CHARACTERS_MAX,
 } from "../core/limits.ts";
@@ -18,7 +22,7 @@ const TOKEN = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{
 
 const token = z.string().regex(TOKEN, "must be a lower-case UUID of version 4");
 const requestId = z.string().refine((id) => id === "" || UUID.test(id.toLowerCase()), {
-  error: "must be a UUID, or empty",
+  error: "must be a UUID, or left out",
 });
 const number = z.number().int().min(1, "must be 1 to 9007199254740991");
 const ifVersion = z.number().int().min(0, "must be 0 (any version) to 9007199254740991");
@@ -51,6 +55,32 @@ const body = z
     { error: BODY },
   );
 
+const attributes = z.custom<Record<string, string>>(
+  (map) => {
+    const entries = Object.entries(map as Record<string, string>);
+    if (entries.length > ATTRIBUTES_MAX.entries) return false;
+    let bytes = 0;
+    for (const [key, value] of entries) {
+      if (!countWithin(key, 1, ATTRIBUTES_MAX.keyCharacters)) return false;
+      if (key.includes("\0") || value.includes("\0")) return false;
+      bytes += Buffer.byteLength(key) + Buffer.byteLength(value);
+    }
+    return bytes <= ATTRIBUTES_MAX.bytes;
+  },
+  {
+    error:
+      `must be at most ${ATTRIBUTES_MAX.entries} entries and ${ATTRIBUTES_MAX.bytes} bytes ` +
+      `together, with keys of 1 to ${ATTRIBUTES_MAX.keyCharacters} characters, without NUL`,
+  },
+);
+
+const originalTime = z
+  .custom<Date>(
+    (time) => Number(time) >= ORIGINAL_MS.min && Number(time) <= ORIGINAL_MS.max,
+    "must be 1970-01-01T00:00:00Z to 9999-12-31T23:59:59.999Z",
+  )
+  .optional();
+
 /** The states that a caller may wait for; one that has no meaning here is refused, not ignored. */
 function waitFor(...states: State[]) {
   const names = states.map(
@@ -72,6 +102,9 @@ const updateMask = z
   .max(32, "must have at most 32 paths")
   .optional();
 
+const externalId = characters(0, EXTERNAL_ID_CHARACTERS_MAX);
+const author = characters(0, AUTHOR_CHARACTERS_MAX);
+const message = { body, author, attributes, originalTime };
 const messageMask = z
   .array(
     z.string().refine((path) => ["body", "attributes", "*"].includes(path), {
@@ -103,15 +136,37 @@ export const rules = {
   deleteApplication: z.object({ applicationToken: token }),
   createChat: z.object({
     applicationToken: token,
+    chat: z.object({ externalId, attributes }).optional(),
     requestId,
     waitFor: waitFor(STATE_ACCEPTED, STATE_PERSISTED),
   }),
-  getChat: z.object({ applicationToken: token, number }),
+  getChat: z
+    .object({ applicationToken: token, number: z.number(), externalId })
+    .refine(
+      (request) => request.number > 0 || (request.number === 0 && request.externalId !== ""),
+      {
+        error: "must be 1 to 9007199254740991, or left out where external_id is set",
+        path: ["number"],
+      },
+    )
+    .refine((request) => request.number === 0 || request.externalId === "", {
+      error: "must be empty where number is set",
+      path: ["externalId"],
+    }),
   listChats: z.object({ applicationToken: token, ...page }),
   deleteChat: z.object({ applicationToken: token, number }),
   createMessage: z.object({
     ...chatKey,
-    message: required({ body, author: characters(0, AUTHOR_CHARACTERS_MAX) }),
+    message: required(message),
+    requestId,
+    waitFor: waitFor(STATE_ACCEPTED, STATE_PERSISTED, STATE_SEARCHABLE),
+  }),
+  batchCreateMessages: z.object({
+    ...chatKey,
+    messages: z
+      .array(z.object(message))
+      .min(1, `must be 1 to ${BATCH_MESSAGES_MAX} messages`)
+      .max(BATCH_MESSAGES_MAX, `must be 1 to ${BATCH_MESSAGES_MAX} messages`),
     requestId,
     waitFor: waitFor(STATE_ACCEPTED, STATE_PERSISTED, STATE_SEARCHABLE),
   }),
@@ -119,7 +174,7 @@ export const rules = {
     .object({
       ...chatKey,
       number,
-      message: required({ body: z.string() }),
+      message: required({ body: z.string(), attributes }),
       updateMask: messageMask,
       ifVersion,
     })
@@ -146,11 +201,14 @@ function names(mask: string[] | undefined): boolean {
   return mask === undefined || mask.length === 0 || mask.includes("name") || mask.includes("*");
 }
 
-/** Throws FIELD_INVALID with every field that breaks its rule. */
+/** An error travels in headers, which may not be long. */
+const VIOLATIONS_MAX = 32;
+
+/** Throws FIELD_INVALID with every field that breaks its rule, or the first ones of very many. */
 export function check(rule: z.ZodType, request: unknown): void {
   const result = rule.safeParse(request);
   if (result.success) return;
-  const violations: Violation[] = result.error.issues.map((issue) => ({
+  const violations: Violation[] = result.error.issues.slice(0, VIOLATIONS_MAX).map((issue) => ({
     field: pathOf(issue.path),
     description: issue.message,
   }));
@@ -158,11 +216,13 @@ export function check(rule: z.ZodType, request: unknown): void {
   throw new ParleyError("FIELD_INVALID", message, { violations });
 }
 
-/** The path as the proto file writes it: `message.body`, `update_mask.paths[0]`. */
+/** The path as the proto file writes it: `messages[3].body`, `update_mask.paths[0]`. */
 function pathOf(path: PropertyKey[]): string {
   let text = "";
-  for (const step of path) {
-    if (typeof step === "number") text += `.paths[${step}]`;
+  for (const [at, step] of path.entries()) {
+    // A mask is decoded to its paths.
+    if (typeof step === "number")
+      text += path[at - 1] === "updateMask" ? `.paths[${step}]` : `[${step}]`;
     else {
       const snake = String(step).replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
       text += text === "" ? snake : `.${snake}`;

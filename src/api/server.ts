@@ -11,11 +11,12 @@ import type { Process } from "../process.ts";
 import type { CallParts } from "./call.ts";
 import { Connections, type Pace } from "./connections.ts";
 import { registry } from "./contract.ts";
+import { TlsCredentials } from "./credentials.ts";
 import { decoderOf, refuseInvalidUtf8 } from "./decoding.ts";
 import { addReflection } from "./reflection.ts";
 import { type Route, type StreamRoute, services } from "./routes.ts";
 import { Streams, stream } from "./stream.ts";
-import { filesOf, TlsCredentials, type TlsFiles, toContext } from "./tls.ts";
+import { filesOf, type TlsFiles, toContext } from "./tls.ts";
 import { type Encoded, unary } from "./unary.ts";
 import { Watched } from "./watched.ts";
 

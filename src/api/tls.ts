@@ -1,6 +1,5 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
 import type { SecureContextOptions } from "node:tls";
-import { ServerCredentials } from "@grpc/grpc-js";
 import type { Contents } from "./watched.ts";
 
 export interface TlsFiles {
@@ -49,24 +48,5 @@ function privateKeyOf(pem: Buffer): KeyObject {
     return createPrivateKey(pem);
   } catch {
     throw new Error("PARLEY_TLS_KEY_FILE holds no private key in PEM form without a passphrase");
-  }
-}
-
-/**
- * Credentials whose certificates can be replaced while the server listens: new connections get the
- * new ones, and those that are open stay as they are.
- */
-export class TlsCredentials extends ServerCredentials {
-  constructor(context: SecureContextOptions) {
-    const asked = context.ca !== undefined;
-    super({ requestCert: asked, rejectUnauthorized: asked }, context);
-  }
-
-  replace(context: SecureContextOptions): void {
-    this.updateSecureContextOptions(context);
-  }
-
-  override _equals(other: ServerCredentials): boolean {
-    return this === other;
   }
 }

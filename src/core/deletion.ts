@@ -1,8 +1,9 @@
 import { isUnavailable, ParleyError } from "../errors.ts";
 import type { Core } from "./core.ts";
+import type { Intake } from "./intake.ts";
 import { jobIdOf } from "./jobs.ts";
 import { DELETE_ROUNDS_MAX, REPLAY_LOOK_MS, VOID_JOBS_MAX } from "./limits.ts";
-import type { ChatKey, Counter, Intake } from "./ports.ts";
+import type { ChatKey, Counter } from "./ports.ts";
 
 /** Numbers up to this one were deleted: all that a counter can ever give. */
 export const DELETED_ALL = Number.MAX_SAFE_INTEGER;

@@ -23,8 +23,11 @@ export async function updateMessage(
 ): Promise<UpdateMessageResponse> {
   const { number, ifVersion } = request;
   const key = keyOf(request);
-  const { body } = request.message!;
-  const content: Content = { ...(covers(request.updateMask, "body") && { body }) };
+  const { body, attributes } = request.message!;
+  const content: Content = {
+    ...(covers(request.updateMask, "body") && { body }),
+    ...(covers(request.updateMask, "attributes") && { attributes }),
+  };
   const step = { ifVersion, now: new Date(call.nowMs) };
   const attempt = () => core.store.updateMessage(key, number, content, step);
   return { message: await changeMessage(core, { ...key, number }, call, attempt) };

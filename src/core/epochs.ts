@@ -1,6 +1,7 @@
 import { ParleyError } from "../errors.ts";
+import type { Inspection, Intake } from "./intake.ts";
 import { ACCEPT_ROUNDS_MAX } from "./limits.ts";
-import type { Inspection, Intake, Ledger } from "./ports.ts";
+import type { Ledger } from "./ports.ts";
 
 /** The connection and epoch that this process may allocate numbers in. */
 export interface Trust {

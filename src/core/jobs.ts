@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { type Attributes, sortedAttributes } from "./attributes.ts";
 
 /** What every job knows. `epoch` and `accept` say in which life of the counters it was accepted. */
 interface JobBase {
@@ -14,13 +15,23 @@ interface JobBase {
 
 export interface ChatJob extends JobBase {
   kind: "chat";
+  /** The caller's own name for it, where it has one. */
+  externalId?: string | undefined;
+  attributes?: Attributes | undefined;
 }
 
-export interface MessageJob extends JobBase {
-  kind: "message";
-  chatNumber: number;
+/** What the caller says in a message. */
+export interface MessageContent {
   body: string;
   author: string;
+  attributes?: Attributes | undefined;
+  /** When it was written where it comes from, in milliseconds since 1970. */
+  originalMs?: number | undefined;
+}
+
+export interface MessageJob extends JobBase, MessageContent {
+  kind: "message";
+  chatNumber: number;
 }
 
 /** What the door leaves for the worker. */
@@ -31,6 +42,11 @@ export type JobDraft =
   | Omit<ChatJob, "number" | "epoch" | "accept">
   | Omit<MessageJob, "number" | "epoch" | "accept">;
 
+/** Drafts of messages that are accepted together. */
+export type BatchDraft = Omit<MessageJob, keyof MessageContent | "number" | "epoch" | "accept"> & {
+  messages: MessageContent[];
+};
+
 /** The version of the wire format below; a reader refuses every other one. */
 const FORMAT = 1;
 
@@ -40,6 +56,25 @@ const FORMAT = 1;
  * is parsed or written where the number is given.
  */
 export function encodeDraft(draft: JobDraft): { head: string; tail: string } {
+  const fields = fieldsOf(draft);
+  if (draft.kind === "message") Object.assign(fields, contentOf(draft));
+  else {
+    if (draft.externalId !== undefined) fields.external = draft.externalId;
+    const attributes = sortedAttributes(draft.attributes);
+    if (attributes !== undefined) fields.attributes = attributes;
+  }
+  return { head: `${JSON.stringify(fields).slice(0, -1)},"number":`, tail: "}" };
+}
+
+/** The same for messages that are accepted together: `head + contents[at]` is the head of each. */
+export function encodeBatch(batch: BatchDraft): { head: string; contents: string[]; tail: string } {
+  const contents = batch.messages.map(
+    (message) => `${JSON.stringify(contentOf(message)).slice(1, -1)},"number":`,
+  );
+  return { head: `${JSON.stringify(fieldsOf(batch)).slice(0, -1)},`, contents, tail: "}" };
+}
+
+function fieldsOf(draft: JobDraft | BatchDraft): Record<string, unknown> {
   const fields: Record<string, unknown> = {
     v: FORMAT,
     kind: draft.kind,
@@ -47,12 +82,17 @@ export function encodeDraft(draft: JobDraft): { head: string; tail: string } {
     time: draft.createMs,
   };
   if (draft.requestId !== undefined) fields.request = draft.requestId;
-  if (draft.kind === "message") {
-    fields.chat = draft.chatNumber;
-    fields.author = draft.author;
-    fields.body = draft.body;
-  }
-  return { head: `${JSON.stringify(fields).slice(0, -1)},"number":`, tail: "}" };
+  if (draft.kind === "message") fields.chat = draft.chatNumber;
+  return fields;
+}
+
+/** Attributes and original time came later, and are left out where there are none. */
+function contentOf({ author, body, ...more }: MessageContent): Record<string, unknown> {
+  const content: Record<string, unknown> = { author, body };
+  const attributes = sortedAttributes(more.attributes);
+  if (attributes !== undefined) content.attributes = attributes;
+  if (more.originalMs !== undefined) content.original = more.originalMs;
+  return content;
 }
 
 /** The whole job as JSON, for those that know its numbers. */
@@ -75,7 +115,11 @@ export function decodeJob(data: unknown): Job {
     epoch: numberOf(fields, "epoch"),
     accept: numberOf(fields, "accept"),
   };
-  if (fields.kind === "chat") return { kind: "chat", ...base };
+  const attributes = fields.attributes === undefined ? {} : { attributes: mapOf(fields) };
+  if (fields.kind === "chat") {
+    const named = fields.external === undefined ? {} : { externalId: stringOf(fields, "external") };
+    return { kind: "chat", ...base, ...named, ...attributes };
+  }
   if (fields.kind !== "message") throw new Error(`job kind ${String(fields.kind)} is unknown`);
   return {
     kind: "message",
@@ -83,6 +127,8 @@ export function decodeJob(data: unknown): Job {
     chatNumber: numberOf(fields, "chat"),
     body: stringOf(fields, "body"),
     author: stringOf(fields, "author"),
+    ...attributes,
+    ...(fields.original === undefined ? {} : { originalMs: numberOf(fields, "original") }),
   };
 }
 
@@ -122,6 +168,14 @@ function stringOf(fields: Record<string, unknown>, name: string): string {
   const value = fields[name];
   if (typeof value !== "string") throw new Error(`job field ${name} is no string`);
   return value;
+}
+
+function mapOf({ attributes }: Record<string, unknown>): Attributes {
+  const entries = Object.entries((attributes ?? {}) as Record<string, unknown>);
+  if (entries.length === 0 || entries.some(([, value]) => typeof value !== "string")) {
+    throw new Error("job field attributes is no map of strings");
+  }
+  return attributes as Attributes;
 }
 
 function numberOf(fields: Record<string, unknown>, name: string): number {

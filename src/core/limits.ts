@@ -4,6 +4,18 @@
 export const NAME_CHARACTERS_MAX = 255;
 export const AUTHOR_CHARACTERS_MAX = 255;
 
+/** Characters of the caller's own name for a chat. */
+export const EXTERNAL_ID_CHARACTERS_MAX = 255;
+
+/** What callers may keep with a chat or message; the bytes are those of all keys and values. */
+export const ATTRIBUTES_MAX = { entries: 32, keyCharacters: 64, bytes: 2_048 };
+
+/** When a message can have been written: from 1970 to the last time that protobuf can say. */
+export const ORIGINAL_MS = { min: 0, max: 253_402_300_799_999 };
+
+/** Messages that are created together, all or none. */
+export const BATCH_MESSAGES_MAX = 1_000;
+
 /** Bytes of UTF-8 of a message's body. */
 export const BODY_BYTES_MAX = 16 * 1024;
 
@@ -36,6 +48,9 @@ export const DEADLINE_MAX_MS = 300_000;
 /** A call that waits for a state answers this long before its deadline with the state reached. */
 export const WAIT_ANSWER_BEFORE_MS = 100;
 export const WAIT_POLL_MS = { first: 5, last: 100 };
+
+/** Tries to get or create a chat that others keep deleting. */
+export const NAME_ROUNDS_MAX = 10;
 
 /** So long a change waits for the search index; after that it is answered all the same. */
 export const INDEX_CHANGE_MS = 1_000;

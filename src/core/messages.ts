@@ -9,11 +9,12 @@ import type {
 } from "../../gen/parley/v1/message.ts";
 import { State } from "../../gen/parley/v1/state.ts";
 import { ParleyError } from "../errors.ts";
+import { bytesOfAttributes, textOfAttributes } from "./attributes.ts";
 import { missingChat, requireChat } from "./chats.ts";
 import type { Call, Core } from "./core.ts";
 import { findJobs, isReplayDeleted } from "./deletion.ts";
 import { densePage, isVoid, type Source } from "./dense.ts";
-import { digestOf, type Job, type MessageJob, requestIdOf } from "./jobs.ts";
+import { digestOf, type Job, type MessageContent, type MessageJob, requestIdOf } from "./jobs.ts";
 import { decodePageToken, encodePageToken, pageSizeOf } from "./pages.ts";
 import type { ChatKey } from "./ports.ts";
 import { waitForState } from "./wait.ts";
@@ -24,12 +25,13 @@ export async function createMessage(
   call: Call,
 ): Promise<CreateMessageResponse> {
   const { applicationToken, chatNumber } = request;
-  const { body, author } = request.message!;
+  const said = request.message!;
+  const { body, author, attributes, originalTime } = said;
   const key = { applicationToken, chatNumber };
   const requestId = requestIdOf(request);
   const given = await core.numbering.accept(
-    { kind: "message", ...key, body, author, createMs: call.nowMs, requestId },
-    requestId === undefined ? undefined : { id: requestId, digest: digestOf(body, author) },
+    { kind: "message", ...key, ...contentOf(said), createMs: call.nowMs, requestId },
+    requestId === undefined ? undefined : { id: requestId, digest: digestOfMessage(said) },
     call.signal,
   );
   if (given === undefined) throw await missingChat(core, key, call);
@@ -44,7 +46,20 @@ export async function createMessage(
     searchable: async () => (await core.index.count(key, range)) === 1,
   });
   const createTime = new Date(createMs);
-  return { message: { ...UNCHANGED, ...key, number, body, author, createTime, state }, replayed };
+  const content = { body, author, attributes, originalTime };
+  return { message: { ...UNCHANGED, ...key, number, ...content, createTime, state }, replayed };
+}
+
+/** What a job takes of a message. */
+export function contentOf({ body, author, attributes, originalTime }: Message): MessageContent {
+  return { body, author, attributes, originalMs: originalTime?.getTime() };
+}
+
+/** Attributes and original time came later, and change nothing where there are none. */
+function digestOfMessage({ body, author, attributes, originalTime }: Message): string {
+  const text = textOfAttributes(attributes) ?? "";
+  if (text === "" && originalTime === undefined) return digestOf(body, author);
+  return digestOf(body, author, text, String(originalTime?.getTime() ?? ""));
 }
 
 export async function getMessage(
@@ -65,7 +80,7 @@ export async function getMessage(
   throw await missingMessage(core, key, number, call);
 }
 
-/** The error that says why no message has a number: there is no chat, or it is void, or too high. */
+/** The error that says why no message has a number: no chat has it, or it is void or too high. */
 export async function missingMessage(
   core: Core,
   key: ChatKey,
@@ -110,14 +125,15 @@ export function sourceOf(core: Core, key: ChatKey): Source<Message> {
   };
 }
 
-function numberVoid(number: number): ParleyError {
+export function numberVoid(number: number): ParleyError {
   const message = `message number ${number} was skipped or deleted and is not used`;
   return new ParleyError("NUMBER_VOID", message);
 }
 
 /** What a message takes in an answer, at the most. */
 export function bytesOfMessage(message: Message): number {
-  return 150 + Buffer.byteLength(message.body) + Buffer.byteLength(message.author);
+  const { body, author, attributes } = message;
+  return 150 + Buffer.byteLength(body) + Buffer.byteLength(author) + bytesOfAttributes(attributes);
 }
 
 /** What a message has that nobody changed. */
@@ -130,9 +146,13 @@ export const UNCHANGED = {
 };
 
 function messageOfJob(job: Job, parked: boolean): Message {
-  const { applicationToken, chatNumber, number, body, author, createMs } = job as MessageJob;
+  const { applicationToken, chatNumber, number, body, author, createMs, ...more } =
+    job as MessageJob;
+  const { attributes = {}, originalMs } = more;
   return {
     ...UNCHANGED,
+    attributes,
+    originalTime: originalMs === undefined ? undefined : new Date(originalMs),
     applicationToken,
     chatNumber,
     number,

@@ -1,12 +1,13 @@
 import { ParleyError } from "../errors.ts";
 import type { Epochs, Trust } from "./epochs.ts";
 import { Gate } from "./gate.ts";
-import { encodeDraft, type JobDraft, jobIdOf } from "./jobs.ts";
+import type { Acceptance, Intake } from "./intake.ts";
+import { type BatchDraft, encodeBatch, encodeDraft, type JobDraft, jobIdOf } from "./jobs.ts";
 import { ACCEPT_ROUNDS_MAX, CEILING_BLOCK, STRANGERS_MAX } from "./limits.ts";
-import type { Acceptance, Counter, Intake, Ledger } from "./ports.ts";
+import type { Counter, Ledger } from "./ports.ts";
 
 /** What stands in the way of a number until the ledger grants something. */
-type Need = Acceptance & { kind: "unseeded" | "exhausted"; unlessSeeded?: boolean };
+type Need = Acceptance & { kind: "unseeded" | "exhausted"; unlessSeeded?: boolean; room?: number };
 
 /** What became of a need: no such counter, the intake has a start now, or it has to be asked. */
 type Fate = "unknown" | "seeded" | "open";
@@ -15,10 +16,21 @@ type Granted = Awaited<ReturnType<Ledger["grant"]>>;
 
 /** A number that was given, now or to an earlier call with the same request id. */
 export interface Given {
+  /** Of a batch the first. */
   number: number;
   createMs: number;
   replayed: boolean;
+  /** True where it is that of a chat which has the external id already. */
+  existed: boolean;
 }
+
+interface Request {
+  id: string;
+  digest: string;
+}
+
+/** What a step is told of the trust of this moment. */
+type Told = Trust & { seen: number };
 
 /**
  * Gives numbers that are never given again, whatever becomes of the intake's data. The protocol is
@@ -40,29 +52,85 @@ export class Numbering {
   }
 
   /** Allocates a number and leaves the job. Undefined where the counter does not exist. */
-  async accept(
+  accept(
     draft: JobDraft,
-    request: { id: string; digest: string } | undefined,
+    request: Request | undefined,
     signal: AbortSignal,
   ): Promise<Given | undefined> {
+    const { createMs } = draft;
+    const step = { counter: counterOf(draft), createMs, request, ...encodeDraft(draft) };
+    return this.allocate(step, signal, (told) => this.intake.accept({ ...step, ...told }));
+  }
+
+  /**
+   * The same for a chat with an external id: the number of the chat that has it, or a new one.
+   * `findRow` says which row has it. It is asked between two looks at the intake under one trust:
+   * what the rows lack then was accepted under that trust, and the intake knows it, or it was lost.
+   */
+  acceptNamed(
+    draft: JobDraft & { externalId: string },
+    request: Request | undefined,
+    signal: AbortSignal,
+    findRow: () => Promise<number | undefined>,
+  ): Promise<Given | undefined> {
+    const { createMs, externalId } = draft;
     const counter = counterOf(draft);
-    const { head, tail } = encodeDraft(draft);
+    const step = { counter, createMs, request, externalId, ...encodeDraft(draft) };
+    return this.allocate(step, signal, async (told) => {
+      const found = await this.intake.accept({ ...step, ...told, lookOnly: true });
+      if (found.kind !== "unnamed") return found;
+      const number = await findRow();
+      if (number !== undefined) return { kind: "existing", number };
+      return this.intake.accept({ ...step, ...told });
+    });
+  }
+
+  /** Allocates consecutive numbers for messages, and leaves their jobs, all or none. */
+  acceptBatch(
+    batch: BatchDraft,
+    request: Request | undefined,
+    signal: AbortSignal,
+  ): Promise<Given | undefined> {
+    const { applicationToken, chatNumber, createMs } = batch;
+    const counter = { applicationToken, chatNumber };
+    const step = { counter, createMs, request, ...encodeBatch(batch) };
+    const room = batch.messages.length;
+    return this.allocate({ ...step, room }, signal, (told) =>
+      this.intake.acceptBatch({ ...step, ...told }),
+    );
+  }
+
+  /** Goes on until the step gives a number, or says why there is none. */
+  private async allocate(
+    { counter, createMs, room = 1 }: { counter: Counter; createMs: number; room?: number },
+    signal: AbortSignal,
+    step: (told: Told) => Promise<Acceptance>,
+  ): Promise<Given | undefined> {
     for (let round = 0; round < ACCEPT_ROUNDS_MAX; round++) {
       signal.throwIfAborted();
       const trust = await this.epochs.trusted();
-      const seen = this.epochs.seenIn(trust.epoch);
-      const { createMs } = draft;
-      const step = { ...trust, seen, counter, head, tail, createMs, request };
-      const result = await this.intake.accept(step);
-      if (result.kind === "accepted") {
-        this.epochs.see(trust.epoch, result.accept);
-        this.raiseAhead(trust, counter, result);
-        return { number: result.number, createMs, replayed: false };
+      const result = await step({ ...trust, seen: this.epochs.seenIn(trust.epoch) });
+      switch (result.kind) {
+        case "accepted":
+          this.epochs.see(trust.epoch, result.accept);
+          this.raiseAhead(trust, counter, { ...result, number: result.number + room - 1 });
+          return { number: result.number, createMs, replayed: false, existed: false };
+        case "replayed":
+          return { ...result, replayed: true, existed: false };
+        case "existing":
+          return { number: result.number, createMs, replayed: false, existed: true };
+        case "unseeded":
+        case "exhausted":
+          if ((await this.grant(trust, counter, { ...result, room })) === "unknown") {
+            return undefined;
+          }
+          break;
+        case "distrusted":
+          this.epochs.distrust(trust);
+          break;
+        default:
+          throw refused(result.kind);
       }
-      if (result.kind === "replayed") {
-        return { number: result.number, createMs: result.createMs, replayed: true };
-      }
-      if (!(await this.mend(trust, counter, result))) return undefined;
     }
     throw new ParleyError("COUNTERS_UNAVAILABLE", "numbers cannot be allocated now");
   }
@@ -111,27 +179,6 @@ export class Numbering {
     await this.intake.inspect();
   }
 
-  /** Removes what stood in the way of a number; false where the counter does not exist. */
-  private async mend(trust: Trust, counter: Counter, result: Acceptance): Promise<boolean> {
-    switch (result.kind) {
-      case "distrusted":
-        this.epochs.distrust(trust);
-        return true;
-      case "unseeded":
-      case "exhausted":
-        return (await this.grant(trust, counter, result)) !== "unknown";
-      case "full":
-        throw new ParleyError("BACKLOG_FULL", "too much work waits to be stored");
-      case "reused":
-        throw new ParleyError(
-          "REQUEST_ID_REUSED",
-          "request_id was used before, for the same parent, with other content",
-        );
-      default:
-        throw new Error(`nothing to mend after ${result.kind}`);
-    }
-  }
-
   /** One grant per counter at a time: callers that wait for the same one share it. */
   private grant(trust: Trust, counter: Counter, need: Need): Promise<Fate> {
     const name = `${counter.applicationToken}:${counter.chatNumber ?? ""}`;
@@ -147,7 +194,7 @@ export class Numbering {
     const { epoch } = trust;
     const granted = await (seeds
       ? this.seed(trust, counter, need)
-      : this.ledger.grant({ counter, epoch, ceiling: need.ceiling, known: true }));
+      : this.ledger.grant({ counter, epoch, known: true, ceiling: need.ceiling, room: need.room }));
     if (granted === "unknown") return "unknown";
     if (granted === "stale") {
       this.epochs.distrust(trust);
@@ -171,13 +218,14 @@ export class Numbering {
   private async seed(
     { epoch }: Trust,
     counter: Counter,
-    { value, mark, unlessSeeded = false, ...need }: Need & { kind: "unseeded" },
+    { value, mark, unlessSeeded = false, room, ...need }: Need & { kind: "unseeded" },
   ): Promise<Granted> {
     const ask = async () => {
       const known = await this.hasJob(counter);
       // What was taken away has lost its value too.
       const lost = need.lost || mark !== "";
-      return this.ledger.grant({ counter, epoch, known, atLeast: value ?? 0, lost, unlessSeeded });
+      const atLeast = value ?? 0;
+      return this.ledger.grant({ counter, epoch, known, atLeast, lost, unlessSeeded, room });
     };
     // What has no key may not exist, and can be asked for by anybody.
     return value === undefined ? this.strangers.pass(1, undefined, ask) : ask();
@@ -195,6 +243,20 @@ export class Numbering {
     if (at.left > Math.min(ceiling, CEILING_BLOCK.last) / 4) return;
     // A failure here is no caller's: whoever reaches the ceiling tries again and hears of it.
     this.grant(trust, counter, { kind: "exhausted", ceiling }).catch(() => {});
+  }
+}
+
+function refused(kind: "full" | "reused" | "unnamed"): Error {
+  switch (kind) {
+    case "full":
+      return new ParleyError("BACKLOG_FULL", "too much work waits to be stored");
+    case "reused":
+      return new ParleyError(
+        "REQUEST_ID_REUSED",
+        "request_id was used before, for the same parent, with other content",
+      );
+    case "unnamed":
+      return new Error("nothing was to be looked up only");
   }
 }
 

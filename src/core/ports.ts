@@ -8,7 +8,8 @@ import type { Chat } from "../../gen/parley/v1/chat.ts";
 import type { Message } from "../../gen/parley/v1/message.ts";
 import type { NumberRange } from "../../gen/parley/v1/state.ts";
 import type { Changes } from "./changes.ts";
-import type { Deletions, Removal } from "./deletion.ts";
+import type { Deletions } from "./deletion.ts";
+import type { ExternalName, Intake } from "./intake.ts";
 import type { JobQueue } from "./job-queue.ts";
 import type { Job } from "./jobs.ts";
 import type { Lease } from "./lease.ts";
@@ -24,102 +25,6 @@ export interface Counter {
 export interface ChatKey {
   applicationToken: string;
   chatNumber: number;
-}
-
-/** What an intake says of itself, to be held against the ledger before it is trusted. */
-export interface Inspection {
-  /** Which connection saw this. The intake refuses later steps that name an older connection. */
-  connection: number;
-  /** Another value after every restart of what holds the counters. */
-  runId: string;
-  /** The epoch that is installed, 0 where there is none or its data is damaged. */
-  epoch: number;
-  /** The running number of the last accept of that epoch. */
-  accepts: number;
-  /** True where nothing that was answered can be lost by a restart: fsync always, no replicas. */
-  durable: boolean;
-}
-
-export interface AcceptRequest {
-  connection: number;
-  epoch: number;
-  /** The highest running number that this process saw in the epoch; the intake must have it. */
-  seen: number;
-  counter: Counter;
-  /** The job in two halves, see encodeDraft. */
-  head: string;
-  tail: string;
-  createMs: number;
-  /** Where the caller sent a request id: it, and what tells its content from another's. */
-  request: { id: string; digest: string } | undefined;
-}
-
-export type Acceptance =
-  /** `left` is how many more numbers the ceiling allows. */
-  | { kind: "accepted"; number: number; accept: number; left: number }
-  /** The request id was accepted before, with the same content, and got this number then. */
-  | { kind: "replayed"; number: number; createMs: number }
-  /** The request id was accepted before, with other content. */
-  | { kind: "reused" }
-  /** The connection, epoch or running number is not the one named: inspect again. */
-  | { kind: "distrusted" }
-  /**
-   * The counter has no ceiling of this epoch; `value` is that of its key, where there is one. Or it
-   * has a ceiling and was `lost`: its key is gone. `mark` is what `remove` left, "" for none.
-   */
-  | { kind: "unseeded"; value: number | undefined; lost: boolean; mark: string }
-  /** The counter has reached this ceiling. */
-  | { kind: "exhausted"; ceiling: number }
-  /** The backlog bound is reached. */
-  | { kind: "full" };
-
-/** A ceiling on its way into the intake, with the start of a counter that it seeds. */
-export interface Grant {
-  connection: number;
-  epoch: number;
-  counter: Counter;
-  start?: number;
-  ceiling: number;
-  /** Seeds although the counter has a ceiling, where its key is gone. */
-  lost?: boolean;
-  /** With `start`: the mark that was seen before the ledger was asked, "" for none. */
-  mark?: string;
-}
-
-/** Where numbers come from. One atomic step gives a number and leaves its job. */
-export interface Intake extends Removal {
-  /** Asks for the state of the counters' home on the connection of this moment. */
-  inspect(): Promise<Inspection>;
-  /**
-   * Installs an epoch: sets it, sets the running number to 0 and forgets all ceilings; counters,
-   * jobs and request ids stay. Does nothing, and says false, where the same or a later epoch is
-   * there already or the connection is another.
-   */
-  install(epoch: { connection: number; epoch: number }): Promise<boolean>;
-  /** The atomic step. In this order it looks at trust, request id, backlog, ceiling. */
-  accept(request: AcceptRequest): Promise<Acceptance>;
-  /**
-   * Writes a ceiling. With `start` it seeds: sets counter and ceiling, unless the counter has a
-   * ceiling of this epoch. Without, it raises the ceiling, never lowers it, and never gives a first
-   * one. Says false, and does nothing, where connection or epoch is another, or the counter's mark:
-   * it was removed after the ledger was asked.
-   */
-  grant(grant: Grant): Promise<boolean>;
-  /** The counters' values, in the order asked for; undefined where the key does not exist. */
-  counts(counters: Counter[]): Promise<(number | undefined)[]>;
-  /** Jobs that are not applied yet, by jobIdOf, in the order asked for. */
-  find(jobIds: string[]): Promise<({ job: Job; parked: boolean } | undefined)[]>;
-  /**
-   * Some counters that changed since they were last forgotten, at most `limit`. They are told
-   * again until `forget`, so a sync that dies loses none. A counter that changes after it was told
-   * is told again even when it is then forgotten.
-   */
-  changed(limit: number): Promise<Counter[]>;
-  forget(counters: Counter[]): Promise<void>;
-  /** Which of these counters `changed` would tell, in the order asked for. */
-  areChanged(counters: Counter[]): Promise<boolean[]>;
-  /** What the backlog bound counts. */
-  backlog(): Promise<{ jobs: number; requestIds: number }>;
 }
 
 /** A page of rows: numbers between the two bounds, both excluded, in the order asked for. */
@@ -171,8 +76,12 @@ export interface Store extends Changes {
    */
   insertJobs(jobs: Job[]): Promise<Outcome[]>;
   findChat(key: ChatKey, signal?: AbortSignal): Promise<Chat | undefined>;
+  /** The newest of an external id: docs/adr/0090 says when there can be more than one. */
+  findNamedChat(name: ExternalName, signal?: AbortSignal): Promise<Chat | undefined>;
   listChats(applicationToken: string, page: NumberPage): Promise<Chat[]>;
   listMessages(key: ChatKey, page: NumberPage): Promise<Message[]>;
+  /** How many numbers of a range have a row. */
+  countMessages(key: ChatKey, range: NumberRange, signal?: AbortSignal): Promise<number>;
   /** The messages of these numbers that exist, in no promised order. At most 1,001 numbers. */
   findMessages(key: ChatKey, numbers: number[], signal?: AbortSignal): Promise<Message[]>;
   /**
@@ -225,6 +134,8 @@ export interface Ledger {
     counter: Counter;
     epoch: number;
     ceiling?: number;
+    /** So many numbers must fit above the start, or above the ceiling that was reached. */
+    room?: number;
     known: boolean;
     atLeast?: number;
     lost?: boolean;

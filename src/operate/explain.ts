@@ -96,7 +96,12 @@ function tell(found: Found, output: Output): void {
     output.line(`${plural(messages, "message")} of it accepted`);
   }
   if (row !== undefined) output.line(`stored, created ${timeOf(row.createTime!.getTime())}`);
-  if (indexed !== undefined && row !== undefined) {
+  const version = row !== undefined && "version" in row ? row.version : 1;
+  const deleteTime = row !== undefined && "deleteTime" in row ? row.deleteTime : undefined;
+  if (version > 1) output.line(`changed since, version ${version}`);
+  if (deleteTime !== undefined) {
+    output.line(`deleted ${timeOf(deleteTime.getTime())}; a tombstone is left`);
+  } else if (indexed !== undefined && row !== undefined) {
     output.line(indexed > 0 ? "can be found by search" : "cannot be found by search yet");
   }
   if (voids !== undefined && voids.length > 0 && row === undefined) output.line("void");

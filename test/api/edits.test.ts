@@ -4,7 +4,7 @@ import { expect } from "chai";
 import { State } from "../../clients/typescript/src/contract.ts";
 import { syncCounts } from "../../src/worker/chores.ts";
 import { purge } from "../../src/worker/purge.ts";
-import { residueOf, settleIndex } from "../support/residue.ts";
+import { indexed, residueOf, settleIndex } from "../support/residue.ts";
 import { describeStacks, freshPlace, refusalOf, start, useSystem } from "../support/system.ts";
 
 type Key = { applicationToken: string; chatNumber: number };
@@ -24,7 +24,7 @@ describeStacks("edits", (stack) => {
     parley.clients.createMessage({
       ...key,
       message: { body, author },
-      waitFor: State.STATE_SEARCHABLE,
+      waitFor: State.STATE_PERSISTED,
     });
   const edit = (number: number, body: string, more: object = {}) =>
     parley.clients.updateMessage({ ...key, number, message: { body }, ...more });
@@ -59,6 +59,7 @@ describeStacks("edits", (stack) => {
     expect(await get(1)).to.deep.equal(message);
     const { messages } = await parley.clients.listMessages(key);
     expect(messages.map((one) => one.body)).to.deep.equal(["Größere Worte", "second words", "3rd"]);
+    await indexed(parley, key, 3);
     expect(await found("words")).to.deep.equal([2]);
     const { results, indexedThroughNumber } = await search("grosser");
     expect(results[0]!.segments).to.deep.equal([
@@ -132,6 +133,7 @@ describeStacks("edits", (stack) => {
     const { messages, voids } = await parley.clients.listMessages(key);
     expect(messages[0]).to.deep.equal(message);
     expect({ length: messages.length, voids }).to.deep.equal({ length: 2, voids: [] });
+    await indexed(parley, key, 2);
     for (const query of ["secret", "a", "s"]) {
       const answer = await search(query);
       const numbers = answer.results.map((one) => one.message!.number);

@@ -4,6 +4,7 @@ import { expect } from "chai";
 import fc from "fast-check";
 import { foldText } from "../../src/core/fold.ts";
 import { matches, parseQuery } from "../../src/core/query.ts";
+import { Model } from "../support/model.ts";
 import { drawn, patience, seedNote } from "../support/runs.ts";
 import {
   describeStacks,
@@ -42,36 +43,6 @@ async function insertAlike(parley: Running, tokens: string[]): Promise<void> {
   }
 }
 
-/** What an application holds by its own calls alone. */
-class Model {
-  readonly token: string;
-  readonly chats: { bodies: string[]; ids: Map<string, number> }[] = [];
-  private readonly ids = new Map<string, number>();
-
-  constructor(token: string) {
-    this.token = token;
-  }
-
-  createChat(id: string): number {
-    const known = this.ids.get(id);
-    if (known !== undefined) return known;
-    this.chats.push({ bodies: [], ids: new Map() });
-    if (id !== "") this.ids.set(id, this.chats.length);
-    return this.chats.length;
-  }
-
-  /** Undefined where the call must be refused: no such chat, or the id of another body. */
-  createMessage(chatNumber: number, body: string, id: string): number | undefined {
-    const chat = this.chats[chatNumber - 1];
-    if (chat === undefined) return undefined;
-    const known = chat.ids.get(id);
-    if (known !== undefined) return chat.bodies[known - 1] === body ? known : undefined;
-    chat.bodies.push(body);
-    if (id !== "") chat.ids.set(id, chat.bodies.length);
-    return chat.bodies.length;
-  }
-}
-
 const which = fc.nat(TOKENS.length - 1);
 const chatNumber = fc.integer({ min: 1, max: 3 });
 const requestId = fc.constantFrom("", ...IDS);
@@ -83,6 +54,13 @@ const step = fc.oneof(
     chatNumber,
     requestId,
     body: fc.constantFrom(...BODIES),
+  }),
+  fc.record({
+    kind: fc.constant("change" as const),
+    which,
+    chatNumber,
+    number: fc.integer({ min: 1, max: 3 }),
+    body: fc.constantFrom("", ...BODIES),
   }),
   fc.record({ kind: fc.constant("read" as const), which, chatNumber }),
 );
@@ -98,10 +76,12 @@ async function expectModel(parley: Running, model: Model, { searched = false } =
   for (const [at, { bodies }] of model.chats.entries()) {
     const key = { applicationToken, chatNumber: at + 1 };
     const { messages } = await clients.listMessages(key);
-    const seen = messages.map(({ applicationToken, chatNumber, number, body }) => ({
-      ...{ applicationToken, chatNumber, number, body },
-    }));
-    expect(seen).to.deep.equal(bodies.map((body, one) => ({ ...key, number: one + 1, body })));
+    const seen = messages.map(({ number, body, deleteTime, ...rest }) => {
+      expect(rest).to.deep.include(key);
+      expect(deleteTime === undefined).to.equal(body !== "");
+      return [number, body];
+    });
+    expect(seen).to.deep.equal(bodies.map((body, one) => [one + 1, body]));
     const next = clients.getMessage({ ...key, number: bodies.length + 1 });
     expect((await refusalOf(next)).reason).to.equal("MESSAGE_NOT_FOUND");
     if (searched) await expectWatch(parley, key, bodies);
@@ -181,6 +161,16 @@ describeStacks(`applications that are nearly the same, ${seedNote}`, (stack) => 
         else if (one.kind === "chat") {
           const { chat } = await clients.createChat({ applicationToken, ...one });
           expect(chat!.number).to.equal(model.createChat(one.requestId));
+        } else if (one.kind === "change") {
+          const { chatNumber, number, body } = one;
+          const key = { applicationToken, chatNumber, number };
+          const call =
+            body === ""
+              ? clients.deleteMessage(key)
+              : clients.updateMessage({ ...key, message: { body } });
+          if (model.change(chatNumber, number, body)) {
+            expect((await call).message).to.deep.include({ ...key, body });
+          } else await refusalOf(call);
         } else {
           const { body, ...rest } = one;
           const call = clients.createMessage({ applicationToken, ...rest, message: { body } });

@@ -1,7 +1,9 @@
 import { expect } from "chai";
 import { jobIdOf } from "../../src/core/jobs.ts";
 import { REQUEST_IDS_PER_JOB } from "../../src/core/limits.ts";
+import { batchContract } from "./intake-batch.ts";
 import { countersContract } from "./intake-counters.ts";
+import { namesContract } from "./intake-names.ts";
 import { removalContract } from "./intake-removal.ts";
 import { type IntakeHome, newChat, newRequest, Trusted } from "./intakes.ts";
 import { CREATE_MS, numbersFrom } from "./jobs.ts";
@@ -205,6 +207,8 @@ export function intakeContract(
       });
     });
 
+    batchContract(open);
+    namesContract(open);
     countersContract(open);
     removalContract(open);
   });

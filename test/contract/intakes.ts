@@ -1,6 +1,12 @@
 import { randomUUID } from "node:crypto";
-import { encodeDraft, type JobDraft } from "../../src/core/jobs.ts";
-import type { Acceptance, AcceptRequest, Counter, Intake } from "../../src/core/ports.ts";
+import type { Acceptance, AcceptRequest, BatchRequest, Intake } from "../../src/core/intake.ts";
+import {
+  encodeBatch,
+  encodeDraft,
+  type JobDraft,
+  type MessageContent,
+} from "../../src/core/jobs.ts";
+import type { Counter } from "../../src/core/ports.ts";
 import { RedisIntake } from "../../src/stacks/redis/intake.ts";
 import { SqliteIntake } from "../../src/stacks/sqlite/intake.ts";
 import { IntakeDb } from "../../src/stacks/sqlite/intake-db.ts";
@@ -80,6 +86,27 @@ export class Trusted {
     return this.intake.accept({ ...known, ...draft, ...said });
   }
 
+  /** Accepts messages together; `bodies` says how many, or what they say. */
+  acceptBatch(
+    counter: { applicationToken: string; chatNumber: number },
+    bodies: number | MessageContent[],
+    ask: Partial<BatchRequest> = {},
+  ): Promise<Acceptance> {
+    const { connection, epoch } = this;
+    const messages =
+      typeof bodies === "number"
+        ? Array.from({ length: bodies }, (_, at) => ({ author: "ada", body: `body ${at + 1}` }))
+        : bodies;
+    const { createMs = CREATE_MS, request } = ask;
+    const draft = { ...counter, createMs, requestId: request?.id, messages };
+    const step = { connection, epoch, seen: 0, counter, createMs, request };
+    return this.intake.acceptBatch({
+      ...step,
+      ...encodeBatch({ kind: "message", ...draft }),
+      ...ask,
+    });
+  }
+
   /** Accepts what must be accepted. */
   async take(counter: Counter, ask: Ask = {}): Promise<number> {
     const result = await this.accept(counter, ask);
@@ -101,7 +128,8 @@ export class Trusted {
 function draftOf(counter: Counter, ask: Ask & { createMs: number }): JobDraft {
   const { applicationToken, chatNumber } = counter;
   const base = { applicationToken, createMs: ask.createMs, requestId: ask.request?.id };
-  if (chatNumber === undefined) return { kind: "chat", ...base };
+  const { externalId } = ask;
+  if (chatNumber === undefined) return { kind: "chat", ...base, ...(externalId && { externalId }) };
   return { kind: "message", ...base, chatNumber, author: "ada", body: ask.body ?? "hello" };
 }
 

@@ -1,5 +1,5 @@
+import type { Intake } from "../../src/core/intake.ts";
 import type { JobQueue } from "../../src/core/job-queue.ts";
-import type { Intake } from "../../src/core/ports.ts";
 import { RedisIntake } from "../../src/stacks/redis/intake.ts";
 import { BeeQueue } from "../../src/stacks/redis/queue.ts";
 import { SqliteIntake } from "../../src/stacks/sqlite/intake.ts";

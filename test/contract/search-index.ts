@@ -8,6 +8,7 @@ import { matches, parseQuery } from "../../src/core/query.ts";
 import { samples } from "../support/samples.ts";
 import type { OpenIndex } from "./indices.ts";
 import { rebuildContract } from "./search-rebuild.ts";
+import { versionsContract } from "./search-versions.ts";
 
 const INFINITY = Number.POSITIVE_INFINITY;
 
@@ -154,37 +155,6 @@ export function searchIndexContract(
         expect(await index.extent(key)).to.deep.equal({ count: 2, lastNumber: 2 });
       });
 
-      it("takes a higher version of a document, and never goes back", async () => {
-        const write = async (body: string, version: number) => {
-          const errors = await index.index([{ ...document(key, 1, body), version }]);
-          expect(errors).to.deep.equal([undefined]);
-          await opened.settle();
-        };
-        await write("second text", 2);
-        await write("first text", 1);
-        expect(await find("first")).to.deep.equal([]);
-        expect(await find("second")).to.deep.equal([1]);
-        await write("third text", 3);
-        expect(await find("second")).to.deep.equal([]);
-        expect(await find("third")).to.deep.equal([1]);
-        expect(await index.extent(key)).to.deep.equal({ count: 1, lastNumber: 1 });
-      });
-
-      it("counts a tombstone, finds it by nothing, and gives it no other words", async () => {
-        await fill(["one", "two one"]);
-        await index.index([{ ...document(key, 2, ""), version: 2 }]);
-        await opened.settle();
-        const expectNone = async () => {
-          for (const query of ["o", "one", "e"]) expect(await find(query)).to.deep.equal([1]);
-          for (const query of ["w", "two"]) expect(await find(query)).to.deep.equal([]);
-          expect(await index.extent(key)).to.deep.equal({ count: 2, lastNumber: 2 });
-          expect(await index.count(key, { firstNumber: 2, lastNumber: 2 })).to.equal(1);
-        };
-        await expectNone();
-        await fill(["one", "two one"]);
-        await expectNone();
-      });
-
       it("takes many documents of many chats at once, also one twice", async () => {
         const chats = Array.from({ length: 20 }, (_, at) => ({ ...key, chatNumber: at + 1 }));
         const documents = chats.flatMap((chat) =>
@@ -298,6 +268,7 @@ export function searchIndexContract(
       });
     });
 
+    versionsContract(() => opened);
     rebuildContract(() => opened);
   });
 }

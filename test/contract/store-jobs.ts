@@ -5,6 +5,8 @@ import { UNCHANGED } from "../../src/core/messages.ts";
 import type { ChatKey, Store } from "../../src/core/ports.ts";
 import { ALL, CREATE_MS, chatJob, kinds, messageJob, numbersFrom } from "./jobs.ts";
 
+const ATTRIBUTES = { b: "2", 10: "ten", 9: "", 'é"\\': "\u{1F468}\n" };
+
 /** What a test starts from: a new application, and two processes on the same data. */
 export interface Place {
   store: Store;
@@ -21,9 +23,10 @@ export function jobsContract(at: Place): void {
       const jobs = [
         chatJob(at.token, 1, { requestId }),
         messageJob(at.key, 1),
-        messageJob(at.key, 2),
+        messageJob(at.key, 2, { attributes: ATTRIBUTES, originalMs: 1_234 }),
+        chatJob(at.token, 2, { externalId: "é ", attributes: ATTRIBUTES }),
       ];
-      expect(kinds(await at.store.insertJobs(jobs))).to.deep.equal(Array(3).fill("inserted"));
+      expect(kinds(await at.store.insertJobs(jobs))).to.deep.equal(Array(4).fill("inserted"));
       const createTime = new Date(CREATE_MS);
       const state = State.STATE_PERSISTED;
       expect(await at.store.findChat(at.key)).to.deep.equal({
@@ -31,15 +34,20 @@ export function jobsContract(at: Place): void {
         number: 1,
         messagesCount: 0,
         deletedCount: 0,
-        externalId: "",
-        attributes: {},
         countTime: undefined,
         createTime,
         state,
+        externalId: "",
+        attributes: {},
+      });
+      expect(await at.store.findChat({ ...at.key, chatNumber: 2 })).to.deep.include({
+        externalId: "é ",
+        attributes: ATTRIBUTES,
       });
       expect(await at.store.listMessages(at.key, ALL)).to.deep.equal(
         [1, 2].map((number) => ({
           ...UNCHANGED,
+          ...(number === 2 && { attributes: ATTRIBUTES, originalTime: new Date(1_234) }),
           ...at.key,
           number,
           body: `message ${number}`,
@@ -69,6 +77,18 @@ export function jobsContract(at: Place): void {
     it("fail where another content has their number, and only they", async () => {
       await at.store.insertJobs([chatJob(at.token, 1), messageJob(at.key, 1)]);
       const requestId = randomUUID();
+      const attributes = { a: "b" };
+      expect(
+        kinds(
+          await at.store.insertJobs([
+            messageJob(at.key, 1, { attributes }),
+            messageJob(at.key, 1, { originalMs: 0 }),
+            chatJob(at.token, 1, { attributes }),
+            chatJob(at.token, 1, { externalId: "x" }),
+            messageJob(at.key, 1, { attributes: {} }),
+          ]),
+        ),
+      ).to.deep.equal([...Array(4).fill("failed"), "present"]);
       const outcomes = await at.store.insertJobs([
         messageJob(at.key, 1, { body: "a secret" }),
         messageJob(at.key, 1, { author: "bob" }),
@@ -86,6 +106,39 @@ export function jobsContract(at: Place): void {
       expect(messages[2]).to.include("time");
       expect(messages[4]).to.include("request id");
       expect((await at.store.findMessages(at.key, [1]))[0]!.body).to.equal("message 1");
+    });
+
+    it("are the same in whatever order their attributes come", async () => {
+      const content = { attributes: ATTRIBUTES, originalMs: 5 };
+      const jobs = [messageJob(at.key, 1, content), chatJob(at.token, 1, { externalId: "x" })];
+      await at.store.insertJobs(jobs);
+      const attributes = Object.fromEntries(Object.entries(ATTRIBUTES).reverse());
+      const again = [messageJob(at.key, 1, { ...content, attributes }), jobs[1]!];
+      expect(kinds(await at.store.insertJobs(again))).to.deep.equal(["present", "present"]);
+    });
+
+    it("of chats that share an external id are all kept, and the newest is found", async () => {
+      const find = async (externalId: string) =>
+        (await at.store.findNamedChat({ applicationToken: at.token, externalId }))?.number;
+      expect(await find("x")).to.equal(undefined);
+      const named = (number: number, externalId: string) =>
+        chatJob(at.token, number, { externalId });
+      await at.store.insertJobs([named(70, "x"), named(71, "x "), named(72, "X")]);
+      await at.other.insertJobs([named(5, "x"), chatJob(at.token, 6)]);
+      expect(await Promise.all(["x", "x ", "X", ""].map(find))).to.deep.equal([
+        70,
+        71,
+        72,
+        undefined,
+      ]);
+      expect(await at.store.listChats(at.token, ALL)).to.have.length(5);
+    });
+
+    it("are counted by the numbers that have a row", async () => {
+      await at.store.insertJobs([1, 2, 4].map((number) => messageJob(at.key, number)));
+      const count = (firstNumber: number, lastNumber: number) =>
+        at.store.countMessages(at.key, { firstNumber, lastNumber });
+      expect(await Promise.all([count(1, 4), count(2, 3), count(5, 9)])).to.deep.equal([3, 1, 0]);
     });
 
     it("fail where their application does not exist, and only they", async () => {

@@ -7,6 +7,7 @@ describe("settings", () => {
     expect(toConfig({})).to.include({
       PARLEY_STACK: "embedded",
       PARLEY_GRPC_ADDRESS: "127.0.0.1:50051",
+      PARLEY_HTTP_ADDRESS: "",
       PARLEY_REQUEST_ID_TTL: 3_600,
       PARLEY_INSECURE: false,
     });
@@ -25,6 +26,8 @@ describe("settings", () => {
     [{ PARLEY_SYNC_CRON: "banana" }, /PARLEY_SYNC_CRON must be a cron line/],
     [{ PARLEY_STACKS: "embedded" }, /PARLEY_STACKS is no setting/],
     [{ PARLEY_GRPC_ADDRESS: "0.0.0.0:50051" }, /beyond loopback: set PARLEY_KEYS_FILE/],
+    [{ PARLEY_HTTP_ADDRESS: "8080" }, /PARLEY_HTTP_ADDRESS must be host:port/],
+    [{ PARLEY_HTTP_ADDRESS: "0.0.0.0:8080" }, /PARLEY_HTTP_ADDRESS is beyond loopback/],
     [{ PARLEY_GRPC_ADDRESS: "[::]:50051" }, /beyond loopback/],
     [{ PARLEY_GRPC_ADDRESS: "localhost.example.com:50051" }, /beyond loopback/],
     [

@@ -3,7 +3,8 @@ import { expect } from "chai";
 import { State } from "../../clients/typescript/src/contract.ts";
 import type { Core } from "../../src/core/core.ts";
 import { deleteWhole } from "../../src/core/deletion.ts";
-import type { Intake, Stack } from "../../src/core/ports.ts";
+import type { Intake } from "../../src/core/intake.ts";
+import type { Stack } from "../../src/core/ports.ts";
 import {
   describeStacks,
   freshPlace,

@@ -1,5 +1,6 @@
 import type { Redis } from "ioredis";
-import type { ChatKey, Intake } from "../../src/core/ports.ts";
+import type { Intake } from "../../src/core/intake.ts";
+import type { ChatKey } from "../../src/core/ports.ts";
 import { DIRTY, LEDGER } from "../../src/stacks/redis/keys.ts";
 import type { Wire } from "../contract/wire.ts";
 import { pick } from "../support/random.ts";

@@ -1,7 +1,13 @@
 import { readFileSync } from "node:fs";
 import { expect } from "chai";
 import { Redis } from "ioredis";
-import { completeDraft, encodeDraft, jobIdOf } from "../../src/core/jobs.ts";
+import {
+  completeDraft,
+  decodeJob,
+  encodeBatch,
+  encodeDraft,
+  jobIdOf,
+} from "../../src/core/jobs.ts";
 import { RedisIntake } from "../../src/stacks/redis/intake.ts";
 import { JOBS } from "../../src/stacks/redis/keys.ts";
 import { type ScriptedRedis, scripts } from "../../src/stacks/redis/scripts.ts";
@@ -26,6 +32,7 @@ const MESSAGE = {
   body: 'He said "no"\nمرحبا \u{1F468} \u2028',
 } as const;
 const CHAT = { kind: "chat", ...BASE, requestId: undefined } as const;
+const SAID = { attributes: { ref: "7", 'a"b': "Zoë" }, originalMs: 1_234_567_890_123 } as const;
 const COUNTER = { applicationToken: TOKEN, chatNumber: 7 };
 
 describe("golden: the job", () => {
@@ -35,6 +42,32 @@ describe("golden: the job", () => {
     const given = { number: 12, epoch: 3, accept: 9_007_199_254_740_991 };
     expect(completeDraft(encodeDraft(MESSAGE), given)).to.equal(jobs.message);
     expect(completeDraft(encodeDraft(CHAT), given)).to.equal(jobs.chat);
+    const named = { ...CHAT, externalId: "shop/7", attributes: SAID.attributes };
+    expect(completeDraft(encodeDraft(named), given)).to.equal(jobs["chat, named"]);
+    const said = { ...MESSAGE, ...SAID };
+    expect(completeDraft(encodeDraft(said), given)).to.equal(jobs["message, with more"]);
+  });
+
+  it("is read as it was written, with and without what came later", () => {
+    const { kind: _, ...base } = { ...MESSAGE, number: 12, epoch: 3, accept: 2 ** 53 - 1 };
+    const { attributes } = SAID;
+    const { requestId: _requestId, chatNumber, author, body, ...whole } = base;
+    const message = { kind: "message", ...base };
+    const chat = { kind: "chat", ...whole, requestId: undefined };
+    expect(decodeJob(jobs.message)).to.deep.equal(message);
+    expect(decodeJob(jobs.chat)).to.deep.equal(chat);
+    expect(decodeJob(jobs["message, with more"])).to.deep.equal({ ...message, ...SAID });
+    const named = { ...chat, externalId: "shop/7", attributes };
+    expect(decodeJob(jobs["chat, named"])).to.deep.equal(named);
+  });
+
+  it("of a batch is written as any other", () => {
+    const messages = [MESSAGE, { ...MESSAGE, ...SAID }, { ...MESSAGE, attributes: {} }];
+    const { head, contents, tail } = encodeBatch({ ...MESSAGE, messages });
+    const given = { number: 12, epoch: 3, accept: 2 ** 53 - 1 };
+    expect(
+      contents.map((content) => completeDraft({ head: head + content, tail }, given)),
+    ).to.deep.equal([jobs.message, jobs["message, with more"], jobs.message]);
   });
 });
 

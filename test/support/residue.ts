@@ -66,8 +66,8 @@ async function keysOf({ place, config, system }: Running, token: string) {
 /** Makes Elasticsearch show now what was indexed; the embedded index always does. */
 export async function settleIndex({ place, config }: Running): Promise<void> {
   if (place.stack === "embedded") return;
-  const url = `${config.PARLEY_ELASTICSEARCH_URL}/${config.PARLEY_ELASTICSEARCH_INDEX}/_refresh`;
-  await fetch(url, { method: "POST" });
+  const path = `/${config.PARLEY_ELASTICSEARCH_INDEX}/_refresh`;
+  await fetch(new URL(path, config.PARLEY_ELASTICSEARCH_URL), { method: "POST" });
 }
 
 /** Waits until so many messages of a chat can be found, without the index's own pauses. */

@@ -1,6 +1,7 @@
 import { credentials, Metadata, type ServiceError } from "@grpc/grpc-js";
 import {
   ApplicationServiceClient,
+  BatchCreateMessagesRequest,
   ChatServiceClient,
   CreateApplicationRequest,
   CreateChatRequest,
@@ -152,6 +153,11 @@ export function openClients(target: string, connection?: Connection) {
     getChat: promised(chats, chats.getChat, GetChatRequest),
     listChats: promised(chats, chats.listChats, ListChatsRequest),
     deleteChat: promised(chats, chats.deleteChat, DeleteChatRequest),
+    batchCreateMessages: promised(
+      messages,
+      messages.batchCreateMessages,
+      BatchCreateMessagesRequest,
+    ),
     createMessage: promised(messages, messages.createMessage, CreateMessageRequest),
     getMessage: promised(messages, messages.getMessage, GetMessageRequest),
     listMessages: promised(messages, messages.listMessages, ListMessagesRequest),

@@ -4,17 +4,15 @@ import { delimiter, dirname } from "node:path";
 import { fileURLToPath } from "node:url";
 import { ensureGoTool } from "../../scripts/go-tools.ts";
 
-const readme = fileURLToPath(new URL("../../README.md", import.meta.url));
-
-/** One command of the README's tour, with what the README shows below it. */
+/** One command of a page's tour, with what the page shows below it. */
 export interface Stop {
   command: string;
   shown: string;
 }
 
-/** The tour as the README has it: `$ ` begins a command, and what follows is its output. */
-export function readTour(): Stop[] {
-  const text = readFileSync(readme, "utf8");
+/** The tour as a page has it: `$ ` begins a command, and what follows is its output. */
+export function readTour(page = "README.md"): Stop[] {
+  const text = readFileSync(new URL(`../../${page}`, import.meta.url), "utf8");
   const blocks = text.split("<!-- tour:begin -->")[1]!.split("<!-- tour:end -->")[0]!;
   const stops: Stop[] = [];
   for (const [, block] of blocks.matchAll(/```console\n([\s\S]*?)```/g)) {
@@ -34,7 +32,7 @@ export function normalised(text: string): string {
   return text
     .replace(/[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/g, "<uuid>")
     .replace(/\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z/g, "<time>")
-    .replace(/"?(nextPageToken|pageToken)"?: ?"[A-Za-z0-9_-]+"/g, '"$1": "<token>"')
+    .replace(/"?(nextPageToken|pageToken|next_page_token)"?: ?"[A-Za-z0-9_-]+"/g, '"$1": "<token>"')
     .trimEnd();
 }
 
@@ -49,12 +47,17 @@ export async function findGrpcurl(): Promise<string | undefined> {
 /** Runs the commands one after the other in one shell, as a reader would paste them. */
 export async function runTour(
   stops: Stop[],
-  options: { grpcurl: string; address: string; redisUrl?: string | undefined },
+  options: {
+    grpcurl?: string;
+    address: string;
+    http?: string;
+    redisUrl?: string | undefined;
+  },
 ): Promise<{ output: string; code: number }[]> {
   const shell = spawn("bash", ["--norc"], {
     env: {
       ...process.env,
-      PATH: `${dirname(options.grpcurl)}${delimiter}${process.env.PATH}`,
+      PATH: `${dirname(options.grpcurl ?? process.execPath)}${delimiter}${process.env.PATH}`,
     },
     stdio: ["pipe", "pipe", "pipe"],
   });
@@ -70,6 +73,7 @@ export async function runTour(
     const redis = new URL(options.redisUrl ?? "redis://127.0.0.1:6379/0");
     const here = command
       .replaceAll("127.0.0.1:50051", options.address)
+      .replaceAll("127.0.0.1:8080", options.http ?? "127.0.0.1:8080")
       .replaceAll("redis-cli ", `redis-cli -p ${redis.port} -n ${redis.pathname.slice(1) || 0} `);
     text = "";
     shell.stdin.write(`${here}\necho "==end $?"\n`);

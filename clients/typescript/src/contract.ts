@@ -20,6 +20,7 @@ export {
 } from "../../../gen/parley/v1/application.ts";
 export {
   Chat,
+  Chat_AttributesEntry,
   ChatServiceClient,
   type ChatServiceServer,
   ChatServiceService,
@@ -48,6 +49,7 @@ export {
   ListMessagesRequest,
   ListMessagesResponse,
   Message,
+  Message_AttributesEntry,
   MessageServiceClient,
   type MessageServiceServer,
   MessageServiceService,

@@ -85,8 +85,9 @@ export interface CreateMessageRequest {
     | undefined;
   /**
    * A UUID that makes a retry safe: within an hour (PARLEY_REQUEST_ID_TTL) the same id in the same
-   * chat returns the first answer and creates nothing. Where that message was deleted since, the
-   * answer is NUMBER_VOID, or says that its chat or application is not found.
+   * chat returns the first answer and creates nothing, also where the message was edited or made a
+   * tombstone since. Where it was taken away since (its chat or application was deleted, or it grew
+   * too old), the answer is NUMBER_VOID, or says that its chat or application is not found.
    */
   requestId: string;
   /**
@@ -217,7 +218,10 @@ export interface UpdateMessageRequest {
   updateMask:
     | string[]
     | undefined;
-  /** The version that the message must have; 0 for any. */
+  /**
+   * The version that the message must have; 0 for any. A retry of a call that was done finds a newer
+   * version, so it is VERSION_MISMATCH.
+   */
   ifVersion: number;
 }
 
@@ -229,7 +233,7 @@ export interface DeleteMessageRequest {
   applicationToken: string;
   chatNumber: number;
   number: number;
-  /** The version that the message must have; 0 for any. */
+  /** The version that the message must have, unless it is a tombstone; 0 for any. */
   ifVersion: number;
 }
 
@@ -3081,8 +3085,9 @@ export const MessageServiceService = {
   },
   /**
    * Changes the body or the attributes of a message. The last writer wins, unless `if_version` is
-   * set. A change to what is there already changes nothing, so a retry is safe. A message that is
-   * accepted and not stored yet is waited for until shortly before the deadline.
+   * set. A change to what is there already changes nothing, so a retry is safe. Reads show it from the
+   * answer on; search does, too, where the index answers in time. A message that is accepted and not
+   * stored yet is waited for until shortly before the deadline.
    * Errors: FIELD_INVALID, APPLICATION_NOT_FOUND, CHAT_NOT_FOUND, MESSAGE_NOT_FOUND, NUMBER_VOID,
    * MESSAGE_DELETED, VERSION_MISMATCH, NOT_STORED, STORE_UNAVAILABLE.
    */
@@ -3164,8 +3169,9 @@ export interface MessageServiceServer extends UntypedServiceImplementation {
   batchCreateMessages: handleUnaryCall<BatchCreateMessagesRequest, BatchCreateMessagesResponse>;
   /**
    * Changes the body or the attributes of a message. The last writer wins, unless `if_version` is
-   * set. A change to what is there already changes nothing, so a retry is safe. A message that is
-   * accepted and not stored yet is waited for until shortly before the deadline.
+   * set. A change to what is there already changes nothing, so a retry is safe. Reads show it from the
+   * answer on; search does, too, where the index answers in time. A message that is accepted and not
+   * stored yet is waited for until shortly before the deadline.
    * Errors: FIELD_INVALID, APPLICATION_NOT_FOUND, CHAT_NOT_FOUND, MESSAGE_NOT_FOUND, NUMBER_VOID,
    * MESSAGE_DELETED, VERSION_MISMATCH, NOT_STORED, STORE_UNAVAILABLE.
    */
@@ -3290,8 +3296,9 @@ export interface MessageServiceClient extends Client {
   ): ClientUnaryCall;
   /**
    * Changes the body or the attributes of a message. The last writer wins, unless `if_version` is
-   * set. A change to what is there already changes nothing, so a retry is safe. A message that is
-   * accepted and not stored yet is waited for until shortly before the deadline.
+   * set. A change to what is there already changes nothing, so a retry is safe. Reads show it from the
+   * answer on; search does, too, where the index answers in time. A message that is accepted and not
+   * stored yet is waited for until shortly before the deadline.
    * Errors: FIELD_INVALID, APPLICATION_NOT_FOUND, CHAT_NOT_FOUND, MESSAGE_NOT_FOUND, NUMBER_VOID,
    * MESSAGE_DELETED, VERSION_MISMATCH, NOT_STORED, STORE_UNAVAILABLE.
    */

@@ -1,18 +1,20 @@
 import { randomUUID } from "node:crypto";
-import { decodeJob } from "../../core/jobs.ts";
-import { REQUEST_IDS_PER_JOB } from "../../core/limits.ts";
 import type {
   Acceptance,
   AcceptRequest,
-  Counter,
+  BatchRequest,
+  ExternalName,
   Grant,
   Inspection,
   Intake,
-} from "../../core/ports.ts";
+} from "../../core/intake.ts";
+import { decodeJob } from "../../core/jobs.ts";
+import { REQUEST_IDS_PER_JOB } from "../../core/limits.ts";
+import type { Counter } from "../../core/ports.ts";
 import { counterKeyOf, counterOfKey, requestFieldOf, Told } from "../counters.ts";
 import { RedisConnection, unavailable } from "./connection.ts";
 import { parseJob, wrapDraft } from "./job.ts";
-import { DIRTY, JOBS, LEDGER, REQUESTS_PREFIX, WAITING } from "./keys.ts";
+import { DIRTY, EXTERNAL_PREFIX, JOBS, LEDGER, REQUESTS_PREFIX, WAITING } from "./keys.ts";
 import type { ScriptedRedis } from "./scripts.ts";
 
 export interface RedisIntakeOptions {
@@ -69,33 +71,44 @@ export class RedisIntake implements Intake {
   async accept(request: AcceptRequest): Promise<Acceptance> {
     const redis = this.connection.clientOf(request.connection);
     if (redis === undefined) return { kind: "distrusted" };
-    const { requestIdTtlMs, backlogMax } = this.options;
-    const { applicationToken, chatNumber } = request.counter;
-    const key = counterKeyOf(request.counter);
+    const { counter, externalId, lookOnly } = request;
     const draft = wrapDraft(request);
+    const chat = counter.chatNumber === undefined ? `${counterKeyOf(counter)}-` : "";
+    const { keys, step } = this.stepOf(request);
+    const reply = await (externalId === undefined
+      ? redis.accept(...keys, ...step, draft.head, draft.tail, chat)
+      : redis.acceptNamed(
+          ...keys,
+          externalKeyOf(counter),
+          ...step,
+          draft.head,
+          draft.tail,
+          chat,
+          externalId,
+          lookOnly ? 1 : 0,
+        )
+    ).catch(rethrow);
+    return acceptanceOf(reply as [string, ...unknown[]]);
+  }
+
+  async acceptBatch(request: BatchRequest): Promise<Acceptance> {
+    const redis = this.connection.clientOf(request.connection);
+    if (redis === undefined) return { kind: "distrusted" };
+    const { head, tail } = wrapDraft(request);
+    const { keys, step } = this.stepOf(request);
     const reply = await redis
-      .accept(
-        key,
-        LEDGER,
-        DIRTY,
-        JOBS,
-        WAITING,
-        request.epoch,
-        request.seen,
-        backlogMax,
-        REQUEST_IDS_PER_JOB,
-        REQUESTS_PREFIX,
-        requestIdTtlMs,
-        request.request === undefined ? "" : requestFieldOf(key, request.request.id),
-        request.request?.digest ?? "",
-        request.createMs.toString(36),
-        chatNumber === undefined ? `${applicationToken}:` : `${applicationToken}:${chatNumber}:`,
-        draft.head,
-        draft.tail,
-        chatNumber === undefined ? `${key}-` : "",
-      )
+      .acceptBatch(...keys, ...step, head, tail, ...request.contents)
       .catch(rethrow);
     return acceptanceOf(reply as [string, ...unknown[]]);
+  }
+
+  async findNamed({ externalId, ...of }: ExternalName): Promise<number | undefined> {
+    const found = await this.connection.use((redis) => redis.hget(externalKeyOf(of), externalId));
+    return found === null ? undefined : Number(found);
+  }
+
+  async freeName({ externalId, number, ...of }: ExternalName & { number: number }): Promise<void> {
+    await this.connection.use((redis) => redis.forget(externalKeyOf(of), externalId, number));
   }
 
   async grant(grant: Grant): Promise<boolean> {
@@ -118,8 +131,13 @@ export class RedisIntake implements Intake {
   async remove(counter: Counter, expected?: { value: number | undefined }): Promise<boolean> {
     const mark = `${expected === undefined ? "removed" : "closed"}:${randomUUID()}`;
     const value = expected === undefined ? "*" : (expected.value ?? "");
-    const removed = await this.connection.use((redis) =>
-      redis.remove(counterKeyOf(counter), LEDGER, DIRTY, mark, value),
+    const whole = expected === undefined && counter.chatNumber === undefined;
+    const [removed] = await this.connection.use((redis) =>
+      Promise.all([
+        redis.remove(counterKeyOf(counter), LEDGER, DIRTY, mark, value),
+        // After the mark, from which on none is added.
+        ...(whole ? [redis.unlink(externalKeyOf(counter))] : []),
+      ]),
     );
     return removed === 1;
   }
@@ -132,8 +150,13 @@ export class RedisIntake implements Intake {
   async erase(counters: Counter[]): Promise<void> {
     if (counters.length === 0) return;
     const keys = counters.map(counterKeyOf);
+    const whole = counters.filter((one) => one.chatNumber === undefined).map(externalKeyOf);
     await this.connection.use((redis) =>
-      Promise.all([redis.unlink(...keys), redis.hdel(LEDGER, ...keys), redis.hdel(DIRTY, ...keys)]),
+      Promise.all([
+        redis.unlink(...keys, ...whole),
+        redis.hdel(LEDGER, ...keys),
+        redis.hdel(DIRTY, ...keys),
+      ]),
     );
   }
 
@@ -192,9 +215,30 @@ export class RedisIntake implements Intake {
       return { jobs, requestIds: current + previous };
     });
   }
+
+  /** The first keys and arguments of whatever gives numbers, see admit.lua. */
+  private stepOf({ counter, epoch, seen, request, createMs }: AcceptRequest | BatchRequest) {
+    const { requestIdTtlMs, backlogMax } = this.options;
+    const { applicationToken, chatNumber } = counter;
+    const key = counterKeyOf(counter);
+    const keys = [key, LEDGER, DIRTY, JOBS, WAITING];
+    const step = [
+      epoch,
+      seen,
+      backlogMax,
+      REQUEST_IDS_PER_JOB,
+      REQUESTS_PREFIX,
+      requestIdTtlMs,
+      request === undefined ? "" : requestFieldOf(key, request.id),
+      request?.digest ?? "",
+      createMs.toString(36),
+      chatNumber === undefined ? `${applicationToken}:` : `${applicationToken}:${chatNumber}:`,
+    ];
+    return { keys, step };
+  }
 }
 
-/** The reply of accept.lua, see there. */
+/** The reply of admit.lua, see there. */
 function acceptanceOf(reply: [string, ...unknown[]]): Acceptance {
   const [kind, first, second, third] = reply;
   switch (kind) {
@@ -213,13 +257,20 @@ function acceptanceOf(reply: [string, ...unknown[]]): Acceptance {
       };
     case "exhausted":
       return { kind, ceiling: Number(first) };
+    case "existing":
+      return { kind, number: Number(first) };
     case "reused":
     case "distrusted":
     case "full":
+    case "unnamed":
       return { kind };
     default:
       throw new Error(`accept.lua replied ${kind}`);
   }
+}
+
+function externalKeyOf({ applicationToken }: { applicationToken: string }): string {
+  return `${EXTERNAL_PREFIX}${applicationToken}`;
 }
 
 /** False also where Redis does not let us ask, as hosted ones do not. */

@@ -10,6 +10,8 @@ export const LEDGER = "parley:ledger";
 export const DIRTY = "parley:dirty";
 /** Hashes of request ids, `<prefix><slice of time>`; each vanishes as a whole. */
 export const REQUESTS_PREFIX = "parley:requests:";
+/** Hashes of the external ids of an application's chats and their numbers, `<prefix><token>`. */
+export const EXTERNAL_PREFIX = "parley:external:";
 /** Leases, `<prefix><name>`. */
 export const LEASE_PREFIX = "parley:lease:";
 /** A channel: hints of chats in which something is new, see wakeup.ts. */

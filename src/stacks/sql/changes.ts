@@ -1,5 +1,6 @@
 import { raw } from "@mikro-orm/sql";
 import type { Message } from "../../../gen/parley/v1/message.ts";
+import { textOfAttributes } from "../../core/attributes.ts";
 import type { Change, ChangeStep, Content } from "../../core/changes.ts";
 import type { ChatKey } from "../../core/ports.ts";
 import type { Database, Session } from "./database.ts";
@@ -88,8 +89,8 @@ export async function changeCount(database: Database, em: Session, key: ChatKey)
 }
 
 /** What of a message can be changed, as its row has it. */
-function rowOf({ body }: Said) {
-  return { body };
+function rowOf({ body, attributes }: Said) {
+  return { body, attributes: textOfAttributes(attributes) ?? null };
 }
 
 type Said = Pick<Message, "body" | "attributes">;

@@ -8,6 +8,9 @@ const uuid = () => p.character().length(36).collation("ascii_bin");
 const text = (length: number) => p.string().length(length).collation("utf8mb4_bin");
 /** MariaDB reports no default as the default "NULL", which a schema diff would take for text. */
 const optionalUuid = () => uuid().nullable().ignoreSchemaChanges("default");
+/** Attributes as JSON, NULL for none. */
+const attributes = () =>
+  p.text().collation("utf8mb4_bin").nullable().ignoreSchemaChanges("default");
 const bigint = () => p.bigint("number").unsigned(false);
 /** Part of a key; no foreign key, and the key is the only index. */
 const application = () =>
@@ -50,11 +53,15 @@ export const ChatRow = defineEntity({
     countTime: time().nullable(),
     createTime: time(),
     requestId: optionalUuid(),
+    /** After a loss of counters two chats can have one: docs/adr/0090. */
+    externalId: text(255).nullable().ignoreSchemaChanges("default"),
+    attributes: attributes(),
     /** How many of its messages are tombstones. */
     deletedCount: bigint().defaultRaw("0"),
     /** The number of the last change of one of its messages. */
     changeCount: bigint().defaultRaw("0"),
   },
+  indexes: [{ name: "chats_external_id", properties: ["application", "externalId"] }],
 });
 
 export const MessageRow = defineEntity({
@@ -69,6 +76,8 @@ export const MessageRow = defineEntity({
     createTime: time(),
     requestId: optionalUuid(),
     version: bigint().defaultRaw("1"),
+    attributes: attributes(),
+    originalTime: time().nullable(),
     editTime: time().nullable(),
     /** Set where it is a tombstone. */
     deleteTime: time().nullable(),

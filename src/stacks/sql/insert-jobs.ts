@@ -1,3 +1,4 @@
+import { textOfAttributes } from "../../core/attributes.ts";
 import type { ChatJob, Job, MessageJob } from "../../core/jobs.ts";
 import type { Outcome } from "../../core/ports.ts";
 import type { Database, Session, Value } from "./database.ts";
@@ -188,17 +189,23 @@ async function insertRows(database: Database, em: Session, rows: Placed[]): Prom
   return inserted;
 }
 
-const CHATS = "chats (application_id, number, create_time, request_id)";
+const CHATS = "chats (application_id, number, create_time, request_id, external_id, attributes)";
 const MESSAGES =
-  "messages (application_id, chat_number, number, body, author, create_time, request_id)";
+  "messages (application_id, chat_number, number, body, author, create_time, request_id, " +
+  "attributes, original_time)";
 
 function valuesOfChat(job: ChatJob, { applicationId }: CounterKey): Value[] {
-  return [applicationId, job.number, new Date(job.createMs), job.requestId];
+  const { number, createMs, requestId, externalId } = job;
+  const attributes = textOfAttributes(job.attributes);
+  return [applicationId, number, new Date(createMs), requestId, externalId, attributes];
 }
 
 function valuesOfMessage(job: MessageJob, { applicationId, chatNumber }: CounterKey): Value[] {
-  const { number, body, author, createMs, requestId } = job;
-  return [applicationId, chatNumber, number, body, author, new Date(createMs), requestId];
+  const { number, body, author, createMs, requestId, originalMs } = job;
+  const key = [applicationId, chatNumber, number];
+  const attributes = textOfAttributes(job.attributes);
+  const originalTime = originalMs === undefined ? undefined : new Date(originalMs);
+  return [...key, body, author, new Date(createMs), requestId, attributes, originalTime];
 }
 
 /** The one hot statement, written by hand: docs/adr/0030-the-hot-insert-is-written-by-hand.md. */

@@ -16,6 +16,7 @@ interface GrantRequest {
   counter: Counter;
   epoch: number;
   ceiling?: number;
+  room?: number;
   known: boolean;
   atLeast?: number;
   lost?: boolean;
@@ -90,7 +91,7 @@ export class SqlLedger implements Ledger {
       if (held.deletedThrough === DELETED_ALL) return "unknown";
       return request.ceiling === undefined
         ? this.seed(em, key, held, request)
-        : this.raise(em, key, held, request.ceiling);
+        : this.raise(em, key, held, { ...request, ceiling: request.ceiling });
     });
   }
 
@@ -199,7 +200,7 @@ export class SqlLedger implements Ledger {
     em: Session,
     key: CounterKey,
     held: Held,
-    { epoch, atLeast = 0, lost = false, unlessSeeded = false }: GrantRequest,
+    { epoch, atLeast = 0, lost = false, unlessSeeded = false, room }: GrantRequest,
   ): Promise<Granted> {
     if (held.epoch === epoch && !lost && (unlessSeeded || atLeast <= held.floor)) {
       return { start: held.floor, ceiling: held.ceiling };
@@ -209,22 +210,30 @@ export class SqlLedger implements Ledger {
       firstNumber: held.floor + 1,
       lastNumber: start,
     });
-    const ceiling = start + blockAfter(start);
+    const ceiling = start + blockAfter(start, room);
     const lastVoid = Math.max(held.lastVoid, start);
     await writeHeld(em, key, { ...held, ceiling, floor: start, lastVoid, epoch });
     return { start, ceiling };
   }
 
   /** A ceiling that was raised meanwhile is told as it is. */
-  private async raise(em: Session, key: CounterKey, held: Held, reached: number): Promise<Granted> {
+  private async raise(
+    em: Session,
+    key: CounterKey,
+    held: Held,
+    { ceiling: reached, room }: { ceiling: number; room?: number },
+  ): Promise<Granted> {
     if (reached < held.ceiling) return { start: held.floor, ceiling: held.ceiling };
-    const ceiling = reached + blockAfter(reached);
+    const ceiling = reached + blockAfter(reached, room);
     await writeHeld(em, key, { ...held, ceiling });
     return { start: held.floor, ceiling };
   }
 }
 
-/** Ceilings are 64, 192, 448 and so on: each block is twice the one before, up to the last size. */
-function blockAfter(ceiling: number): number {
-  return Math.min(ceiling + CEILING_BLOCK.first, CEILING_BLOCK.last);
+/**
+ * Ceilings are 64, 192, 448 and so on: each block is twice the one before, up to the last size, and
+ * no smaller than what must fit into it.
+ */
+function blockAfter(ceiling: number, room = 1): number {
+  return Math.max(room, Math.min(ceiling + CEILING_BLOCK.first, CEILING_BLOCK.last));
 }

@@ -1,8 +1,8 @@
 import { raw } from "@mikro-orm/sql";
 import type { Message } from "../../../gen/parley/v1/message.ts";
 import { State } from "../../../gen/parley/v1/state.ts";
+import { parseAttributes } from "../../core/attributes.ts";
 import { DELETED_ALL } from "../../core/deletion.ts";
-import { UNCHANGED } from "../../core/messages.ts";
 import type { ChatKey } from "../../core/ports.ts";
 import type { Session } from "./database.ts";
 import { MessageRow } from "./entities.ts";
@@ -20,6 +20,8 @@ const COLUMNS = [
   "m.editTime",
   "m.deleteTime",
   "m.changeNumber",
+  "m.attributes",
+  "m.originalTime",
 ] as const;
 
 /** The messages of a chat, by the primary key: the join finds one row by the token. */
@@ -35,7 +37,6 @@ export function messagesOf(em: Session, { applicationToken, chatNumber }: ChatKe
 export function messageOf(row: MessageRow, { applicationToken, chatNumber }: ChatKey): Message {
   const { number, body, author, createTime, version } = row;
   return {
-    ...UNCHANGED,
     applicationToken,
     chatNumber,
     number,
@@ -45,6 +46,8 @@ export function messageOf(row: MessageRow, { applicationToken, chatNumber }: Cha
     state: State.STATE_PERSISTED,
     editTime: row.editTime ?? undefined,
     deleteTime: row.deleteTime ?? undefined,
+    attributes: parseAttributes(row.attributes),
+    originalTime: row.originalTime ?? undefined,
     version,
   };
 }

@@ -67,7 +67,8 @@ export async function expireMessages(
     delete_time: string | number | null;
   }>(
     em,
-    `SELECT number, create_time, delete_time FROM messages WHERE ${where} ORDER BY number LIMIT ${limit}`,
+    `SELECT number, create_time, delete_time FROM messages
+      WHERE ${where} ORDER BY number LIMIT ${limit}`,
     values,
   );
   const young = rows.findIndex((row) => msOf(row.create_time) >= before.getTime());

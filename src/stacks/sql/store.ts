@@ -1,8 +1,11 @@
+import { raw } from "@mikro-orm/sql";
 import type { Application } from "../../../gen/parley/v1/application.ts";
 import type { Chat } from "../../../gen/parley/v1/chat.ts";
 import type { Message } from "../../../gen/parley/v1/message.ts";
 import { type NumberRange, State } from "../../../gen/parley/v1/state.ts";
+import { parseAttributes } from "../../core/attributes.ts";
 import type { Change, ChangeStep, Content } from "../../core/changes.ts";
+import type { ExternalName } from "../../core/intake.ts";
 import type { Job } from "../../core/jobs.ts";
 import type { ChatKey, Counter, NumberPage, Outcome, Store } from "../../core/ports.ts";
 import type { ListedGap, Position } from "../../core/upkeep.ts";
@@ -111,7 +114,7 @@ export class SqlStore implements Store {
     return this.database.read(async (em) => {
       const rows = await em
         .createQueryBuilder(ChatRow, "c")
-        .select(["c.number", "c.messagesCount", "c.deletedCount", "c.countTime", "c.createTime"])
+        .select(CHAT_FIELDS)
         .innerJoin("c.application", "a")
         .where({ "a.token": applicationToken, "a.deleteTime": null, number: within(page) })
         .orderBy({ number: page.order })
@@ -119,6 +122,23 @@ export class SqlStore implements Store {
         .execute<ChatRow[]>("all");
       return rows.map((row) => chatOf(row, applicationToken));
     }, page.signal);
+  }
+
+  findNamedChat(name: ExternalName, signal?: AbortSignal): Promise<Chat | undefined> {
+    const { applicationToken, externalId } = name;
+    return this.database.read(async (em) => {
+      const row = await em
+        .createQueryBuilder(ChatRow, "c")
+        .select(CHAT_FIELDS)
+        .innerJoin("c.application", "a")
+        .where({ "a.token": applicationToken, "a.deleteTime": null, externalId })
+        // MySQL takes no notice of spaces at the end.
+        .andWhere(raw("octet_length(c.external_id) = ?", [Buffer.byteLength(externalId)]))
+        .orderBy({ number: "desc" })
+        .limit(1)
+        .execute<ChatRow | null>("get");
+      return row === null ? undefined : chatOf(row, applicationToken);
+    }, signal);
   }
 
   listMessages(key: ChatKey, page: NumberPage): Promise<Message[]> {
@@ -130,6 +150,18 @@ export class SqlStore implements Store {
         .execute<MessageRow[]>("all");
       return rows.map((row) => messageOf(row, key));
     }, page.signal);
+  }
+
+  countMessages(key: ChatKey, range: NumberRange, signal?: AbortSignal): Promise<number> {
+    return this.database.read(async (em) => {
+      const [row] = await this.database.rows<{ count: number }>(
+        em,
+        `SELECT COUNT(*) AS count FROM applications a JOIN messages m ON m.application_id = a.id
+          WHERE a.token = ? AND m.chat_number = ? AND m.number BETWEEN ? AND ?`,
+        [key.applicationToken, key.chatNumber, range.firstNumber, range.lastNumber],
+      );
+      return Number(row!.count);
+    }, signal);
   }
 
   async findMessages(key: ChatKey, numbers: number[], signal?: AbortSignal): Promise<Message[]> {
@@ -211,6 +243,16 @@ async function findRow(
   return (await query.execute<ApplicationRow | null>("get")) ?? undefined;
 }
 
+const CHAT_FIELDS = [
+  "c.number",
+  "c.messagesCount",
+  "c.deletedCount",
+  "c.countTime",
+  "c.createTime",
+  "c.externalId",
+  "c.attributes",
+] as const;
+
 function within(page: NumberPage): { $gt: number; $lt?: number } {
   if (page.before > Number.MAX_SAFE_INTEGER) return { $gt: page.after };
   return { $gt: page.after, $lt: page.before };
@@ -226,6 +268,9 @@ function chatOf(row: ChatRow, applicationToken: string): Chat {
   const countTime = row.countTime ?? undefined;
   const state = State.STATE_PERSISTED;
   const counts = { messagesCount, deletedCount, countTime };
-  const plain = { externalId: "", attributes: {} };
-  return { ...plain, ...counts, applicationToken, number, createTime, state };
+  const said = {
+    externalId: row.externalId ?? "",
+    attributes: parseAttributes(row.attributes),
+  };
+  return { ...said, ...counts, applicationToken, number, createTime, state };
 }

@@ -1,3 +1,4 @@
+import { type Attributes, parseAttributes, textOfAttributes } from "../../core/attributes.ts";
 import type { Job } from "../../core/jobs.ts";
 import type { Database, Session } from "./database.ts";
 import { WORDS } from "./dialects.ts";
@@ -14,8 +15,11 @@ export interface Placed {
 export interface Content {
   createMs: number;
   requestId: string | undefined;
+  externalId?: string | undefined;
+  attributes?: Attributes | undefined;
   body?: string;
   author?: string;
+  originalMs?: number | undefined;
   /** Of a row that was changed since: above 1. */
   version?: number;
 }
@@ -26,6 +30,9 @@ interface StoredRow {
   number: number;
   create_time: string | number;
   request_id: string | null;
+  external_id: string | null;
+  attributes: string | null;
+  original_time: string | number | null;
   body?: string;
   author?: string;
   version?: number;
@@ -46,15 +53,16 @@ export async function findStored(
   };
   const chats = await database.rows<StoredRow>(
     em,
-    `SELECT c.application_id, 0 AS chat_number, c.number, c.create_time, c.request_id
+    `SELECT c.application_id, 0 AS chat_number, c.number, c.create_time, c.request_id,
+      c.external_id, c.attributes, NULL AS original_time
       FROM ${given} JOIN chats c
       ON c.application_id = given.application_id AND c.number = given.value`,
     [keysOf("chat")],
   );
   const messages = await database.rows<StoredRow>(
     em,
-    `SELECT m.application_id, m.chat_number, m.number, m.create_time, m.request_id, m.body,
-        m.author, m.version
+    `SELECT m.application_id, m.chat_number, m.number, m.create_time, m.request_id,
+      NULL AS external_id, m.attributes, m.original_time, m.body, m.author, m.version
       FROM ${given} JOIN messages m ON m.application_id = given.application_id
       AND m.chat_number = given.number AND m.number = given.value`,
     [keysOf("message")],
@@ -71,8 +79,14 @@ function nameOfStored(row: StoredRow): string {
 }
 
 function contentOf(row: StoredRow): Content {
-  const { body, author, version } = row;
-  const base = { createMs: msOf(row.create_time), requestId: row.request_id ?? undefined };
+  const { body, author, version, original_time: originalTime } = row;
+  const base = {
+    createMs: msOf(row.create_time),
+    requestId: row.request_id ?? undefined,
+    externalId: row.external_id ?? undefined,
+    attributes: parseAttributes(row.attributes),
+    originalMs: originalTime === null ? undefined : msOf(originalTime),
+  };
   if (body === undefined || author === undefined || version === undefined) return base;
   return { ...base, body, author, version };
 }
@@ -89,7 +103,12 @@ export function msOf(time: string | number): number {
 export function differenceOf(job: Content, stored: Content): string | undefined {
   const changed = (stored.version ?? 1) > 1;
   if (!changed && job.body !== stored.body) return "body";
-  if (!changed && job.author !== stored.author) return "author";
+  if (job.author !== stored.author) return "author";
   if (job.createMs !== stored.createMs) return "create time";
+  if (job.externalId !== stored.externalId) return "external id";
+  if (job.originalMs !== stored.originalMs) return "original time";
+  if (!changed && textOfAttributes(job.attributes) !== textOfAttributes(stored.attributes)) {
+    return "attributes";
+  }
   return job.requestId === stored.requestId ? undefined : "request id";
 }

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { ParleyError } from "../../errors.ts";
 
-/** Steps in one transaction; more would keep the process from everything else for too long. */
+/** What the steps in one transaction weigh; more would keep the process from all else too long. */
 const GROUP_MAX = 1_000;
 
 /** Each step makes the next version of the file; a new file goes through all of them. */
@@ -57,10 +57,18 @@ const SCHEMA = [
   -- Marks of removed counters. One that is closed must be known to be lost after a restart too.
   CREATE TABLE marks (key TEXT PRIMARY KEY, mark TEXT NOT NULL) STRICT, WITHOUT ROWID;
 `,
+  `
+  -- External ids of chats, and the number that was last accepted with each.
+  CREATE TABLE external_ids (
+    application TEXT NOT NULL, external_id TEXT NOT NULL, number INTEGER NOT NULL,
+    PRIMARY KEY (application, external_id)
+  ) STRICT, WITHOUT ROWID;
+`,
 ];
 
 interface Step {
   work: () => unknown;
+  weight: number;
   resolve: (result: unknown) => void;
   reject: (error: unknown) => void;
 }
@@ -104,10 +112,13 @@ export class IntakeDb {
     return this.db.prepare(sql);
   }
 
-  /** Runs a step that writes, in the next transaction. The step must not be asynchronous. */
-  write<T>(work: () => T): Promise<T> {
+  /**
+   * Runs a step that writes, in the next transaction. The step must not be asynchronous. `weight`
+   * says how many steps it is as long as.
+   */
+  write<T>(work: () => T, weight = 1): Promise<T> {
     return new Promise((resolve, reject) => {
-      this.waiting.push({ work, resolve: resolve as Step["resolve"], reject });
+      this.waiting.push({ work, weight, resolve: resolve as Step["resolve"], reject });
       this.scheduled ??= setImmediate(() => this.commitGroup());
     });
   }
@@ -134,7 +145,12 @@ export class IntakeDb {
   }
 
   private commitGroup(): void {
-    const group = this.waiting.splice(0, GROUP_MAX);
+    let weight = 0;
+    const over = this.waiting.findIndex((step, at) => {
+      weight += step.weight;
+      return at > 0 && weight > GROUP_MAX;
+    });
+    const group = this.waiting.splice(0, over < 0 ? this.waiting.length : over);
     this.scheduled = this.waiting.length > 0 ? setImmediate(() => this.commitGroup()) : undefined;
     const answers: (() => void)[] = [];
     try {

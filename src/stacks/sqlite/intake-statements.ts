@@ -1,3 +1,4 @@
+import type { ExternalName } from "../../core/intake.ts";
 import type { IntakeDb } from "./intake-db.ts";
 
 interface Slice {
@@ -10,7 +11,7 @@ export function prepareIntake(db: IntakeDb) {
   const ledger = db.prepare("SELECT epoch, accepts, jobs FROM ledger");
   const install = db.prepare("UPDATE ledger SET epoch = ?1, accepts = 0 WHERE epoch < ?1");
   const counter = db.prepare("SELECT value, ceiling, ceiling_epoch FROM counters WHERE key = ?");
-  const countLedger = db.prepare("UPDATE ledger SET accepts = ?, jobs = jobs + 1");
+  const countLedger = db.prepare("UPDATE ledger SET accepts = ?, jobs = jobs + ?");
   const countCounter = db.prepare("UPDATE counters SET value = ?, changed = ? WHERE key = ?");
   const insertCounter = db.prepare(
     "INSERT INTO counters (key, value) VALUES (?, 0) ON CONFLICT DO NOTHING",
@@ -33,11 +34,6 @@ export function prepareIntake(db: IntakeDb) {
   const forget = db.prepare("UPDATE counters SET changed = NULL WHERE key = ? AND changed = ?");
   const remove = db.prepare("DELETE FROM counters WHERE key = ?");
   const removeRange = db.prepare("DELETE FROM counters WHERE key > ? AND key < ?");
-  const mark = db.prepare("SELECT mark FROM marks WHERE key = ?");
-  const setMark = db.prepare("INSERT OR REPLACE INTO marks (key, mark) VALUES (?, ?)");
-  const dropMark = db.prepare("DELETE FROM marks WHERE key = ?");
-  const insertJob = db.prepare("INSERT INTO jobs (id, data, create_ms) VALUES (?, ?, ?)");
-  const job = db.prepare("SELECT data, parked FROM jobs WHERE id = ?");
 
   return {
     ledger: () => ledger.get() as { epoch: number; accepts: number; jobs: number },
@@ -46,8 +42,15 @@ export function prepareIntake(db: IntakeDb) {
       counter.get(key) as
         | { value: number; ceiling: number | null; ceiling_epoch: number | null }
         | undefined,
-    count: (given: { key: string; number: number; epoch: number; accept: number }) => {
-      countLedger.run(given.accept);
+    /** After some jobs more, the last of which has this number. */
+    count: (given: {
+      key: string;
+      number: number;
+      epoch: number;
+      accept: number;
+      jobs: number;
+    }) => {
+      countLedger.run(given.accept, given.jobs);
       countCounter.run(given.number, `${given.epoch}:${given.accept}`, given.key);
     },
     insertCounter: (key: string) => insertCounter.run(key),
@@ -68,13 +71,54 @@ export function prepareIntake(db: IntakeDb) {
     forget: (key: string, change: string) => forget.run(key, change),
     remove: (key: string) => remove.run(key),
     removeChats: (key: string) => removeRange.run(`${key}-`, `${key}.`),
-    mark: (key: string) => (mark.get(key) as { mark: string } | undefined)?.mark,
-    setMark: (key: string, value: string) => setMark.run(key, value),
-    dropMark: (key: string) => dropMark.run(key),
+    ...prepareJobs(db),
+    ...prepareMarks(db),
+    ...prepareRequests(db),
+    ...prepareNames(db),
+  };
+}
+
+function prepareJobs(db: IntakeDb) {
+  const insertJob = db.prepare("INSERT INTO jobs (id, data, create_ms) VALUES (?, ?, ?)");
+  const job = db.prepare("SELECT data, parked FROM jobs WHERE id = ?");
+
+  return {
     insertJob: (job: { id: string; data: string; createMs: number }) =>
       insertJob.run(job.id, job.data, job.createMs),
     job: (id: string) => job.get(id) as { data: string; parked: number } | undefined,
-    ...prepareRequests(db),
+  };
+}
+
+function prepareMarks(db: IntakeDb) {
+  const mark = db.prepare("SELECT mark FROM marks WHERE key = ?");
+  const setMark = db.prepare("INSERT OR REPLACE INTO marks (key, mark) VALUES (?, ?)");
+  const dropMark = db.prepare("DELETE FROM marks WHERE key = ?");
+
+  return {
+    mark: (key: string) => (mark.get(key) as { mark: string } | undefined)?.mark,
+    setMark: (key: string, value: string) => setMark.run(key, value),
+    dropMark: (key: string) => dropMark.run(key),
+  };
+}
+
+function prepareNames(db: IntakeDb) {
+  const named = db.prepare(
+    "SELECT number FROM external_ids WHERE application = ? AND external_id = ?",
+  );
+  const setName = db.prepare("INSERT OR REPLACE INTO external_ids VALUES (?, ?, ?)");
+  const freeName = db.prepare(
+    "DELETE FROM external_ids WHERE application = ? AND external_id = ? AND number = ?",
+  );
+  const dropNames = db.prepare("DELETE FROM external_ids WHERE application = ?");
+
+  return {
+    named: ({ applicationToken, externalId }: ExternalName) =>
+      (named.get(applicationToken, externalId) as { number: number } | undefined)?.number,
+    setName: ({ applicationToken, externalId }: ExternalName, number: number) =>
+      setName.run(applicationToken, externalId, number),
+    freeName: ({ applicationToken, externalId }: ExternalName, number: number) =>
+      freeName.run(applicationToken, externalId, number),
+    dropNames: (applicationToken: string) => dropNames.run(applicationToken),
   };
 }
 

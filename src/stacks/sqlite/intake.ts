@@ -1,14 +1,16 @@
 import { randomUUID } from "node:crypto";
-import { completeDraft, decodeJob, jobIdOf } from "../../core/jobs.ts";
-import { REQUEST_IDS_PER_JOB } from "../../core/limits.ts";
 import type {
   Acceptance,
   AcceptRequest,
-  Counter,
+  BatchRequest,
+  ExternalName,
   Grant,
   Inspection,
   Intake,
-} from "../../core/ports.ts";
+} from "../../core/intake.ts";
+import { completeDraft, decodeJob, jobIdOf } from "../../core/jobs.ts";
+import { REQUEST_IDS_PER_JOB } from "../../core/limits.ts";
+import type { Counter } from "../../core/ports.ts";
 import { counterKeyOf, counterOfKey, requestFieldOf, Told } from "../counters.ts";
 import type { IntakeDb } from "./intake-db.ts";
 import { prepareIntake } from "./intake-statements.ts";
@@ -59,6 +61,19 @@ export class SqliteIntake implements Intake {
     return this.db.write(() => this.acceptNow(request));
   }
 
+  async acceptBatch(request: BatchRequest): Promise<Acceptance> {
+    if (request.connection !== CONNECTION) return { kind: "distrusted" };
+    return this.db.write(() => this.acceptNow(request), request.contents.length);
+  }
+
+  async findNamed(name: ExternalName): Promise<number | undefined> {
+    return this.db.read(() => this.sql.named(name));
+  }
+
+  async freeName({ number, ...name }: ExternalName & { number: number }): Promise<void> {
+    await this.db.write(() => this.sql.freeName(name, number));
+  }
+
   async grant(grant: Grant): Promise<boolean> {
     if (grant.connection !== CONNECTION) return false;
     const { epoch, start, ceiling, mark = "", lost = false } = grant;
@@ -91,7 +106,10 @@ export class SqliteIntake implements Intake {
       }
       this.sql.remove(key);
       const whole = expected === undefined && counter.chatNumber === undefined;
-      if (whole) this.sql.removeChats(key);
+      if (whole) {
+        this.sql.removeChats(key);
+        this.sql.dropNames(counter.applicationToken);
+      }
       this.sql.setMark(key, `${expected === undefined ? REMOVED : "closed:"}${randomUUID()}`);
       return true;
     });
@@ -103,10 +121,12 @@ export class SqliteIntake implements Intake {
 
   async erase(counters: Counter[]): Promise<void> {
     await this.db.write(() => {
-      for (const key of counters.map(counterKeyOf)) {
+      for (const counter of counters) {
+        const key = counterKeyOf(counter);
         this.sql.remove(key);
         this.sql.forgetSeed(key);
         this.sql.dropMark(key);
+        if (counter.chatNumber === undefined) this.sql.dropNames(counter.applicationToken);
       }
     });
   }
@@ -150,8 +170,8 @@ export class SqliteIntake implements Intake {
     }));
   }
 
-  /** The same steps in the same order as redis/accept.lua. */
-  private acceptNow(request: AcceptRequest): Acceptance {
+  /** The same steps in the same order as redis/admit.lua and what follows it. */
+  private acceptNow(request: AcceptRequest | BatchRequest): Acceptance {
     const ledger = this.sql.ledger();
     if (ledger.epoch !== request.epoch || ledger.accepts < request.seen) {
       return { kind: "distrusted" };
@@ -164,8 +184,13 @@ export class SqliteIntake implements Intake {
       if (given.digest !== request.request?.digest) return { kind: "reused" };
       return { kind: "replayed", number: given.number, createMs: given.create_ms };
     }
+    const name = nameOf(request);
+    const existing = name && this.sql.named(name);
+    if (existing !== undefined) return { kind: "existing", number: existing };
+    if ("lookOnly" in request && request.lookOnly) return { kind: "unnamed" };
+    const count = "contents" in request ? request.contents.length : 1;
     const ids = Math.floor(this.sql.requestIds(slice) / REQUEST_IDS_PER_JOB);
-    if (ledger.jobs + ids >= this.options.backlogMax) return { kind: "full" };
+    if (ledger.jobs + ids + count > this.options.backlogMax) return { kind: "full" };
     const counter = this.sql.counter(key);
     if (counter?.ceiling_epoch !== ledger.epoch) {
       const mark = this.markAt(request.counter);
@@ -174,27 +199,33 @@ export class SqliteIntake implements Intake {
     }
     const ceiling = counter.ceiling!;
     const number = counter.value + 1;
-    if (number > ceiling) return { kind: "exhausted", ceiling };
-    const accept = ledger.accepts + 1;
-    this.leaveJob(request, { key, number, accept });
+    const left = ceiling - counter.value - count;
+    if (left < 0) return { kind: "exhausted", ceiling };
+    this.leaveJobs(request, { key, number, accept: ledger.accepts + 1, count });
+    if (name !== undefined) this.sql.setName(name, number);
     if (field !== undefined) {
       const { createMs, request: sent } = request;
       this.sql.remember(slice, { field, number, createMs, digest: sent!.digest });
       this.sql.expire(slice, EXPIRED_MAX);
     }
-    return { kind: "accepted", number, accept, left: ceiling - number };
+    return { kind: "accepted", number, accept: ledger.accepts + count, left };
   }
 
-  private leaveJob(
-    request: AcceptRequest,
-    given: { key: string; number: number; accept: number },
+  private leaveJobs(
+    request: AcceptRequest | BatchRequest,
+    given: { key: string; number: number; accept: number; count: number },
   ): void {
-    const { epoch, counter, createMs } = request;
-    const { key, number, accept } = given;
-    this.sql.count({ key, number, epoch, accept });
-    const data = completeDraft(request, { number, epoch, accept });
-    this.sql.insertJob({ id: jobIdOf({ ...counter, number }), data, createMs });
-    if (counter.chatNumber === undefined) this.sql.insertCounter(`${key}-${number}`);
+    const { epoch, counter, createMs, head, tail } = request;
+    const { key, count } = given;
+    const contents = "contents" in request ? request.contents : [""];
+    for (const [at, content] of contents.entries()) {
+      const [number, accept] = [given.number + at, given.accept + at];
+      const data = completeDraft({ head: head + content, tail }, { number, epoch, accept });
+      this.sql.insertJob({ id: jobIdOf({ ...counter, number }), data, createMs });
+    }
+    const last = { number: given.number + count - 1, accept: given.accept + count - 1 };
+    this.sql.count({ key, epoch, ...last, jobs: count });
+    if (counter.chatNumber === undefined) this.sql.insertCounter(`${key}-${given.number}`);
   }
 
   /** What was left where the counter was, or where its application was, which took it along. */
@@ -212,6 +243,14 @@ export class SqliteIntake implements Intake {
     const startMs = Math.floor(this.options.now() / ttl) * ttl;
     return { startMs, beforeMs: startMs - ttl };
   }
+}
+
+function nameOf(request: AcceptRequest | BatchRequest): ExternalName | undefined {
+  if (!("externalId" in request) || request.externalId === undefined) return undefined;
+  return {
+    applicationToken: request.counter.applicationToken,
+    externalId: request.externalId,
+  };
 }
 
 const REMOVED = "removed:";

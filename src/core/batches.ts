@@ -1,0 +1,52 @@
+import type {
+  BatchCreateMessagesRequest,
+  BatchCreateMessagesResponse,
+  Message,
+} from "../../gen/parley/v1/message.ts";
+import { textOfAttributes } from "./attributes.ts";
+import { missingChat, requireChat } from "./chats.ts";
+import type { Call, Core } from "./core.ts";
+import { isReplayDeleted } from "./deletion.ts";
+import { digestOf, requestIdOf } from "./jobs.ts";
+import { contentOf, numberVoid } from "./messages.ts";
+import { waitForState } from "./wait.ts";
+
+/** Creates many messages in one step; from there on each is a message as any other. */
+export async function batchCreateMessages(
+  core: Core,
+  request: BatchCreateMessagesRequest,
+  call: Call,
+): Promise<BatchCreateMessagesResponse> {
+  const { applicationToken, chatNumber, messages } = request;
+  const key = { applicationToken, chatNumber };
+  const requestId = requestIdOf(request);
+  const contents = messages.map(contentOf);
+  const given = await core.numbering.acceptBatch(
+    { kind: "message", ...key, messages: contents, createMs: call.nowMs, requestId },
+    requestId === undefined ? undefined : { id: requestId, digest: digestOfBatch(messages) },
+    call.signal,
+  );
+  if (given === undefined) throw await missingChat(core, key, call);
+  if (await isReplayDeleted(core, key, given)) {
+    await requireChat(core, key, call);
+    throw numberVoid(given.number);
+  }
+  const { number: firstNumber, createMs, replayed } = given;
+  const numbers = { firstNumber, lastNumber: firstNumber + messages.length - 1 };
+  const state = await waitForState(request.waitFor, call, {
+    persisted: async () => (await core.store.countMessages(key, numbers)) === messages.length,
+    searchable: async () => (await core.index.count(key, numbers)) === messages.length,
+  });
+  return { numbers, createTime: new Date(createMs), state, replayed };
+}
+
+/** Over as many parts for each message, so that no two batches are told as one. */
+function digestOfBatch(messages: Message[]): string {
+  const parts = messages.flatMap(({ body, author, attributes, originalTime }) => [
+    body,
+    author,
+    textOfAttributes(attributes) ?? "",
+    String(originalTime?.getTime() ?? ""),
+  ]);
+  return digestOf("batch", ...parts);
+}
