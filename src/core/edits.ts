@@ -66,6 +66,7 @@ async function changeMessage(
   }
   switch (change.kind) {
     case "changed":
+      core.wakeup.tell([key]);
       await indexChange(core, change, call);
       return change.message;
     case "unchanged":

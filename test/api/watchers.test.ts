@@ -21,7 +21,7 @@ const WATCH = "/parley.v1.MessageService/WatchMessages";
 const LONG = { count: 100, body: "x".repeat(16_384) };
 
 /** No look comes in between, so that what is heard comes by hints alone; the rest comes soon. */
-const SELDOM = { lookMs: 600_000, heartbeatMs: 200, pendingMs: 300, slowMs: 1_500 };
+const SELDOM = { lookMs: 600_000, heartbeatMs: 200, slowMs: 1_500 };
 
 async function newChat({ clients }: Running): Promise<ChatKey> {
   const { application } = await clients.createApplication({ application: { name: "watched" } });
