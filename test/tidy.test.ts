@@ -21,7 +21,7 @@ const text = (file: string) => readFileSync(join(root, file), "utf8");
 /** What a file imports: paths from the root for our own files, package names for the rest. */
 function importsOf(file: string): string[] {
   const found = text(file).matchAll(
-    /^(?:import|export)\b[^;]*?from\s+"([^"]+)"|^import\s+"([^"]+)"|await import\("([^"]+)"\)/gm,
+    /^(?:import|export)\b[^;]*?from\s+"([^"]+)"|^import\s+"([^"]+)"|\bimport\("([^"]+)"\)/gm,
   );
   return [...found].map((match) => {
     const name = (match[1] ?? match[2] ?? match[3])!;
@@ -41,7 +41,7 @@ const MAY_IMPORT: Record<string, { rooms: string[]; packages: string[] }> = {
   clients: { rooms: ["gen"], packages: ["@grpc/grpc-js"] },
   "src/core": { rooms: ["gen", "src/errors.ts"], packages: [] },
   "src/api": {
-    rooms: ["gen", "src/core", "src/errors.ts", "src/log.ts", "src/process.ts"],
+    rooms: ["gen", "src/core", "src/errors.ts", "src/events.ts", "src/log.ts", "src/process.ts"],
     packages: ["@grpc/grpc-js", "@bufbuild/protobuf", "grpc-health-check", "lru-cache", "zod"],
   },
   "src/http": {
@@ -60,7 +60,7 @@ const MAY_IMPORT: Record<string, { rooms: string[]; packages: string[] }> = {
     packages: ["@bufbuild/protobuf", "fastify", "zod"],
   },
   "src/worker": {
-    rooms: ["gen", "src/core", "src/errors.ts", "src/log.ts", "src/process.ts"],
+    rooms: ["gen", "src/core", "src/errors.ts", "src/events.ts", "src/log.ts", "src/process.ts"],
     packages: ["cron-parser", "node-schedule"],
   },
   "src/operate": {

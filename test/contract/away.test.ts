@@ -56,6 +56,7 @@ function everyStep({ store, ledger, upkeep, deletions }: Steps) {
     noteChoreRun: () => upkeep.noteChoreRun({ name: "x", beganTime: new Date(0) }),
     listSpans: () => upkeep.listSpans({ limit: 1 }),
     countMessages: () => upkeep.countMessages(),
+    sumVoids: () => upkeep.sumVoids(),
     listCounters: () => upkeep.listCounters({ limit: 1 }),
     drawPosition: () => upkeep.drawPosition(),
     mendCount: () => upkeep.mendCount({ counter: key, from: 0, to: 1 }),
@@ -116,8 +117,7 @@ async function openProxy(target: URL) {
       });
     }
   });
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
+  await once(server.listen(0, "127.0.0.1"), "listening");
   const url = new URL(target);
   url.host = `127.0.0.1:${(server.address() as AddressInfo).port}`;
   const cut = () => {

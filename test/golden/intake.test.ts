@@ -31,6 +31,7 @@ const MESSAGE = {
   author: "Zoë",
   body: 'He said "no"\nمرحبا \u{1F468} \u2028',
 } as const;
+const TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 const CHAT = { kind: "chat", ...BASE, requestId: undefined } as const;
 const SAID = { attributes: { ref: "7", 'a"b': "Zoë" }, originalMs: 1_234_567_890_123 } as const;
 const COUNTER = { applicationToken: TOKEN, chatNumber: 7 };
@@ -46,6 +47,12 @@ describe("golden: the job", () => {
     expect(completeDraft(encodeDraft(named), given)).to.equal(jobs["chat, named"]);
     const said = { ...MESSAGE, ...SAID };
     expect(completeDraft(encodeDraft(said), given)).to.equal(jobs["message, with more"]);
+    expect(completeDraft(encodeDraft({ ...CHAT, trace: TRACE }), given)).to.equal(jobs.traced);
+  });
+
+  it("is read with its trace, or without one", () => {
+    expect(decodeJob(jobs.traced)).to.include({ trace: TRACE });
+    expect(decodeJob(jobs.chat)).not.to.have.property("trace");
   });
 
   it("is read as it was written, with and without what came later", () => {
