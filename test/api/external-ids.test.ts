@@ -101,7 +101,7 @@ describeStacks("external ids", (stack) => {
     expect(none.violations.number).to.include("external_id");
   });
 
-  it("give 64 callers one chat, also after the counters were lost, until it is deleted", async () => {
+  it("give 64 callers one chat, also after a loss of counters, until it is deleted", async () => {
     const all = () => Promise.all(Array.from({ length: 64 }, (_, at) => create("x", {}, at)));
     const first = await all();
     expect(new Set(first.map((one) => one.chat!.number))).to.deep.equal(new Set([1]));

@@ -25,7 +25,8 @@ describeStacks("the purge", (stack) => {
     const answer = await parley.clients.createApplication({ application: { name: "purged" } });
     applicationToken = answer.application!.token;
     const waitFor = State.STATE_PERSISTED;
-    await parley.clients.createChat({ applicationToken, waitFor });
+    const chat = { externalId: "purged", attributes: { a: "b" } };
+    await parley.clients.createChat({ applicationToken, chat, waitFor });
     key = { applicationToken, chatNumber: 1 };
   });
   afterEach(async () => {

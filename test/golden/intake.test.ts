@@ -173,6 +173,42 @@ suite("golden: Redis", () => {
     expect(replies).to.deep.equal(golden("redis-replies.json"));
   });
 
+  it("is answered about batches and external ids as it always was", async () => {
+    const keys = ["c", "ledger", "dirty", "jobs", "waiting"];
+    const step = (seen: number, backlogMax: number, ...request: string[]) =>
+      [1, seen, backlogMax, 16, "requests:", 3_600_000, ...request, "35mtxw8u", "c:"] as const;
+    const contents = ['"body":"one","number":', '"body":"two","number":'];
+    const batch = (seen = 0, backlogMax = 100, request = ["", ""]) =>
+      redis.acceptBatch(...keys, ...step(seen, backlogMax, ...request), "{", "}", ...contents);
+    const named = (lookOnly: number, backlogMax = 100) =>
+      redis.acceptNamed(
+        ...[...keys, "external", ...step(0, backlogMax, "", "")],
+        ...['{"number":', "}", "c-", "name", lookOnly],
+      );
+    await redis.install("ledger", 1);
+    const replies: Record<string, unknown> = { "batch, no key": await batch() };
+    await redis.grant("c", "ledger", "dirty", 1, 5, 0, "", 0);
+    Object.assign(replies, {
+      batch: await batch(0, 100, ["field", "digest"]),
+      "batch, replayed": await batch(0, 100, ["field", "digest"]),
+      "batch, reused": await batch(0, 100, ["field", "other"]),
+      "batch, seen more": await batch(3),
+      "batch, full": await batch(0, 3),
+      "named, looked up": await named(1),
+      named: await named(0),
+      "named, again": await named(0),
+      "named, while full": await named(1, 1),
+      "batch, again": await batch(),
+      "batch, exhausted": await batch(),
+      "free, another": await redis.forget("external", "name", 9),
+      free: await redis.forget("external", "name", 3),
+      jobs: await redis.hgetall("jobs"),
+      waiting: await redis.lrange("waiting", 0, -1),
+      dirty: await redis.hgetall("dirty"),
+    });
+    expect(replies).to.deep.equal(golden("batch-replies.json"));
+  });
+
   it("is answered about suspects as it always was", async () => {
     const active = ["block", "stalls", "stalling", "active", "jobs", "suspects"];
     const trial = (worker: string, word: string) =>
