@@ -5,19 +5,23 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { credentials, type ServiceError, status } from "@grpc/grpc-js";
 import { SingleBar } from "cli-progress";
 import { z } from "zod";
+import { ErrorInfo } from "../gen/google/rpc/error_details.ts";
+import { Status } from "../gen/google/rpc/status.ts";
 import {
   ApplicationServiceClient,
-  ChatServiceClient,
   CreateApplicationRequest,
   type CreateApplicationResponse,
+} from "../gen/parley/v1/application.ts";
+import {
+  ChatServiceClient,
   CreateChatRequest,
   type CreateChatResponse,
+} from "../gen/parley/v1/chat.ts";
+import {
   CreateMessageRequest,
   type CreateMessageResponse,
-  ErrorInfo,
   MessageServiceClient,
-  Status,
-} from "./client.ts";
+} from "../gen/parley/v1/message.ts";
 import type { Connection } from "./connect.ts";
 
 /** One line of the file. Chats get new numbers, in the order in which they first appear. */

@@ -25,6 +25,7 @@ const parts: [string, Part[], string][] = [
 ];
 for (const [name, which, description] of parts) {
   const command = program.command(name).description(`run ${description}`);
+  if (name === "all") command.alias("start");
   if (which.includes("api")) {
     command.option("--insecure", "listen beyond loopback without keys, as PARLEY_INSECURE=true");
   }

@@ -14,7 +14,7 @@ import { Numbering } from "./core/numbering.ts";
 import type { Stack } from "./core/ports.ts";
 import { both, type Events } from "./events.ts";
 import { openGauges } from "./gauges.ts";
-import { HttpApi } from "./http/server.ts";
+import type { HttpApi } from "./http/server.ts";
 import type { Logger } from "./log.ts";
 import type { MetricsPort } from "./metrics-port.ts";
 import { OperatorsDoor } from "./operate/door.ts";
@@ -91,6 +91,7 @@ export async function openSystem(
     api = new Api(calls, { graceMs, ...listenerOf(config), slowMs: watch?.slowMs });
     if (config.PARLEY_HTTP_ADDRESS !== "") {
       const address = config.PARLEY_HTTP_ADDRESS;
+      const { HttpApi } = await import("./http/server.ts");
       http = new HttpApi(calls, { ...listenerOf(config), graceMs, address });
     }
     processes.push(door, http === undefined ? api : new Together([api, http]));

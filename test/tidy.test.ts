@@ -11,7 +11,11 @@ const files = execFileSync("git", ["ls-files", "-co", "--exclude-standard"], { c
   .toString()
   .split("\n")
   .filter((file) => file !== "" && existsSync(join(root, file)));
-const sources = files.filter((file) => /^(src|test|scripts|bench)\/.*\.ts$/.test(file));
+const sources = files.filter((file) =>
+  /^(src|test|scripts|bench|clients\/typescript\/src)\/.*\.ts$/.test(file),
+);
+/** What other people run. */
+const shipped = sources.filter((file) => /^(src|clients)\//.test(file));
 const text = (file: string) => readFileSync(join(root, file), "utf8");
 
 /** What a file imports: paths from the root for our own files, package names for the rest. */
@@ -34,6 +38,7 @@ const roomOf = (file: string) =>
 
 /** What each room may import, beside itself: rooms, and packages of its own. */
 const MAY_IMPORT: Record<string, { rooms: string[]; packages: string[] }> = {
+  clients: { rooms: ["gen"], packages: ["@grpc/grpc-js"] },
   "src/core": { rooms: ["gen", "src/errors.ts"], packages: [] },
   "src/api": {
     rooms: ["gen", "src/core", "src/errors.ts", "src/events.ts", "src/log.ts", "src/process.ts"],
@@ -128,30 +133,27 @@ describe("the house", () => {
           wrong.push(`${file}:${at + 1} has ${line.length} columns`);
         }
       });
-      if (file.startsWith("src/")) wrong.push(...longFunctionsOf(file, lines));
+      if (shipped.includes(file)) wrong.push(...longFunctionsOf(file, lines));
     }
     expect(wrong).to.deep.equal([]);
   });
 
   it("uses none of the names that say nothing", () => {
     const banned = /\b\w*(manager|helper|util|common|controller|repository|dto|provider)\w*\b/i;
-    const wrong = sources
-      .filter((file) => file.startsWith("src/"))
-      .flatMap((file) => {
-        const names = [...text(file).matchAll(/\b(?:class|function|const|interface|type) (\w+)/g)];
-        return [file, ...names.map((match) => match[1]!)].filter(
-          (name) => banned.test(name) && !["AbortController"].includes(name),
-        );
-      });
+    const wrong = shipped.flatMap((file) => {
+      const names = [...text(file).matchAll(/\b(?:class|function|const|interface|type) (\w+)/g)];
+      return [file, ...names.map((match) => match[1]!)].filter(
+        (name) => banned.test(name) && !["AbortController"].includes(name),
+      );
+    });
     expect(wrong).to.deep.equal([]);
   });
 
   it("has no file that nothing imports or runs", () => {
-    const entries = ["src/main.ts", "src/client.ts"];
+    const client = "clients/typescript/src";
+    const entries = ["src/main.ts", `${client}/index.ts`, `${client}/testing.ts`];
     const imported = new Set(sources.flatMap(importsOf));
-    const dead = sources.filter(
-      (file) => file.startsWith("src/") && !entries.includes(file) && !imported.has(file),
-    );
+    const dead = shipped.filter((file) => !entries.includes(file) && !imported.has(file));
     expect(dead).to.deep.equal([]);
   });
 
@@ -167,8 +169,11 @@ describe("the house", () => {
   });
 
   it("pins every package to an exact version", () => {
-    const pack = JSON.parse(text("package.json"));
-    const versions = Object.entries({ ...pack.dependencies, ...pack.devDependencies });
+    const packs = ["package.json", "clients/typescript/package.json"];
+    const versions = packs.flatMap((file) => {
+      const { dependencies, devDependencies, peerDependencies } = JSON.parse(text(file));
+      return Object.entries({ ...dependencies, ...devDependencies, ...peerDependencies });
+    });
     expect(
       versions.filter(([, version]) => !/^\d+\.\d+\.\d+$/.test(String(version))),
     ).to.deep.equal([]);

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { status } from "@grpc/grpc-js";
 import { expect } from "chai";
-import { State } from "../../src/client.ts";
+import { State } from "../../clients/typescript/src/contract.ts";
 import { syncCounts } from "../../src/worker/chores.ts";
 import { purge } from "../../src/worker/purge.ts";
 import { indexed, residueOf, settleIndex } from "../support/residue.ts";

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { status } from "@grpc/grpc-js";
 import { expect } from "chai";
 import { Redis } from "ioredis";
-import { State } from "../../src/client.ts";
+import { State } from "../../clients/typescript/src/contract.ts";
 import { chatJob } from "../contract/jobs.ts";
 import { Wire } from "../contract/wire.ts";
 import {

@@ -3,8 +3,8 @@ import { writeFileSync } from "node:fs";
 import { Writable } from "node:stream";
 import { status } from "@grpc/grpc-js";
 import { expect } from "chai";
+import type { ListMessagesResponse } from "../../clients/typescript/src/contract.ts";
 import { Rates } from "../../src/api/rates.ts";
-import type { ListMessagesResponse } from "../../src/client.ts";
 import { importFile } from "../../src/import.ts";
 import { everyCall, freshFolder, makeKey, until, writeKeys } from "../support/door.ts";
 import {

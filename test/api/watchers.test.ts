@@ -1,6 +1,6 @@
 import { status } from "@grpc/grpc-js";
 import { expect } from "chai";
-import { WatchMessagesRequest } from "../../src/client.ts";
+import { WatchMessagesRequest } from "../../clients/typescript/src/contract.ts";
 import type { ChatKey, Store } from "../../src/core/ports.ts";
 import type { Wakeup } from "../../src/core/wakeup.ts";
 import { freshFolder, inTheClear, keepLog, makeKey, until, writeKeys } from "../support/door.ts";

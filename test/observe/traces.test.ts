@@ -3,8 +3,11 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { credentials, Metadata } from "@grpc/grpc-js";
 import { expect } from "chai";
+import {
+  CreateMessageRequest,
+  MessageServiceClient,
+} from "../../clients/typescript/src/contract.ts";
 import { State } from "../../gen/parley/v1/state.ts";
-import { CreateMessageRequest, MessageServiceClient } from "../../src/client.ts";
 import { keepLog, until } from "../support/door.ts";
 import {
   type Clients,

@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import { Redis } from "ioredis";
-import { type NumberRange, State } from "../../src/client.ts";
+import { type NumberRange, State } from "../../clients/typescript/src/contract.ts";
 import { productionMissing } from "../support/servers.ts";
 import { freshPlace, type Place, type Running, start } from "../support/system.ts";
 
