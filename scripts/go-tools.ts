@@ -20,6 +20,18 @@ const tools = {
     program: "./cmd",
     stamp: "github.com/docker/compose/v2/internal.Version",
   },
+  "protoc-gen-go": {
+    module: "google.golang.org/protobuf",
+    version: "v1.36.12",
+    program: "./cmd/protoc-gen-go",
+    stamp: "main.version",
+  },
+  "protoc-gen-go-grpc": {
+    module: "google.golang.org/grpc/cmd/protoc-gen-go-grpc",
+    version: "v1.6.2",
+    program: ".",
+    stamp: "main.version",
+  },
 };
 
 export type GoTool = keyof typeof tools;

@@ -59,7 +59,8 @@ function typeOf(schema: z.ZodType): string {
   if (found.enum) return found.enum.map((one) => `\`${one}\``).join(", ");
   if (found.type === "integer" || found.type === "number") {
     const group = (value: number | undefined) => value?.toLocaleString("en") ?? "";
-    return `whole number, ${group(found.minimum)} to ${group(found.maximum)}`;
+    const kind = found.type === "integer" ? "whole number" : "number";
+    return `${kind}, ${group(found.minimum)} to ${group(found.maximum)}`;
   }
   return found.description ?? "text";
 }

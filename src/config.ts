@@ -22,6 +22,8 @@ const address = z
     "must be host:port with a port up to 65535",
   )
   .describe("`host:port`");
+const RATIO = "must be a number from 0 to 1";
+const ratio = z.coerce.number({ error: RATIO }).min(0, RATIO).max(1, RATIO);
 const url = (...protocols: string[]) => {
   const begins = protocols.map((one) => `${one}://`).join(" or ");
   return z
@@ -150,6 +152,26 @@ export const settings = {
     means:
       "file that a running process touches every five seconds, for health checks without a port",
   },
+  PARLEY_METRICS_ADDRESS: {
+    default: "",
+    schema: z.literal("").or(address),
+    means: "where Prometheus finds the metrics of this process; empty for nowhere",
+  },
+  PARLEY_METRICS_EXPOSED: {
+    default: "false",
+    schema: flag,
+    means: "`true` lets the metrics be served beyond loopback, to everybody who reaches the port",
+  },
+  PARLEY_OTLP_ENDPOINT: {
+    default: "",
+    schema: z.literal("").or(url("http", "https")),
+    means: "a collector of OpenTelemetry traces, such as `http://127.0.0.1:4318`; empty for none",
+  },
+  PARLEY_TRACE_RATIO: {
+    default: "1",
+    schema: ratio,
+    means: "the part of the calls that are traced, where their callers do not say, from 0 to 1",
+  },
   PARLEY_LOG_LEVEL: {
     default: "info",
     schema: z.enum(["trace", "debug", "info", "warn", "error", "fatal", "silent"]),
@@ -266,6 +288,13 @@ function faultsBetween(config: Config): string[] {
     faults.push(
       `${name} is beyond loopback: set PARLEY_KEYS_FILE to ask for keys, or ` +
         "PARLEY_INSECURE=true where everybody who reaches it may call",
+    );
+  }
+  const metrics = config.PARLEY_METRICS_ADDRESS;
+  if (metrics !== "" && !isLoopback(metrics) && !config.PARLEY_METRICS_EXPOSED) {
+    faults.push(
+      "PARLEY_METRICS_ADDRESS is beyond loopback: set PARLEY_METRICS_EXPOSED=true where " +
+        "everybody who reaches it may read the metrics",
     );
   }
   return faults;

@@ -95,6 +95,12 @@ export function fieldInvalid(field: string, description: string): ParleyError {
   });
 }
 
+/** The name of the status that an outcome is answered with; every error but ours is INTERNAL. */
+export function codeOf(error: unknown): Code | "OK" {
+  if (error === undefined) return "OK";
+  return error instanceof ParleyError ? error.code : "INTERNAL";
+}
+
 /** True for the errors that say a part is away, so that trying again later can help. */
 export function isUnavailable(error: unknown): error is ParleyError {
   return error instanceof ParleyError && error.code === "UNAVAILABLE";

@@ -1,4 +1,3 @@
-#!/usr/bin/env node
 import { CommanderError } from "commander";
 import { buildProgram } from "./cli/program.ts";
 import { EXIT } from "./cli/run.ts";

@@ -12,8 +12,11 @@ import { Feeds, type FeedsOptions } from "./core/feeds.ts";
 import { SETTLE_MS } from "./core/limits.ts";
 import { Numbering } from "./core/numbering.ts";
 import type { Stack } from "./core/ports.ts";
-import { HttpApi } from "./http/server.ts";
+import { both, type Events } from "./events.ts";
+import { openGauges } from "./gauges.ts";
+import type { HttpApi } from "./http/server.ts";
 import type { Logger } from "./log.ts";
+import type { MetricsPort } from "./metrics-port.ts";
 import { OperatorsDoor } from "./operate/door.ts";
 import { Heartbeat, type Process, Together } from "./process.ts";
 import { openStack } from "./stacks/open.ts";
@@ -34,6 +37,8 @@ export interface System {
   api: Api | undefined;
   /** There where the API has a door for HTTP. */
   http: HttpApi | undefined;
+  /** There where the settings ask for metrics. */
+  metrics: MetricsPort | undefined;
 }
 
 /** How long those who watch wait for what, shorter in tests that wait with them. */
@@ -58,13 +63,15 @@ export async function openSystem(
   const feeds = new Feeds({ now: Date.now, ...watch });
   const core: Core = { ...stack, numbering, feeds };
   const graceMs = config.PARLEY_STOP_GRACE_MS;
-  const processes: Process[] = [];
+  // These start first and stop last, so that they see everything.
+  const { events, metrics, watching } = await openEvents(config, which, { stack, log, processId });
+  const processes: Process[] = [...watching];
   if (which.includes("api") || which.includes("worker")) processes.push(new Witness(epochs));
   // The worker starts first and stops last, so that it still takes what the API accepted.
   if (which.includes("worker")) {
     const concurrency = config.PARLEY_WORKER_CONCURRENCY;
     const lanes = config.PARLEY_WORKER_LANES;
-    processes.push(new Worker({ ...stack, epochs, log }, { concurrency, lanes, graceMs }));
+    processes.push(new Worker({ ...stack, epochs, log, events }, { concurrency, lanes, graceMs }));
   }
   if (which.includes("scheduler")) {
     const syncCron = config.PARLEY_SYNC_CRON;
@@ -73,17 +80,18 @@ export async function openSystem(
     const retentionCron = config.PARLEY_RETENTION_CRON;
     const retentionDays = config.PARLEY_RETENTION_DAYS;
     const options = { syncCron, repairCron, purgeCron, retentionCron, retentionDays };
-    processes.push(new Scheduler({ ...stack, numbering, log }, options));
+    processes.push(new Scheduler({ ...stack, numbering, log, events }, options));
   }
   let api: Api | undefined;
   let http: HttpApi | undefined;
   if (which.includes("api")) {
     // Callers of every kind pass one door, so a bound on calls is one bound.
     const door = new Door(doorOf(config), log);
-    const calls = { core, log, door, pages: new Pages() };
+    const calls = { core, log, door, pages: new Pages(), events };
     api = new Api(calls, { graceMs, ...listenerOf(config), slowMs: watch?.slowMs });
     if (config.PARLEY_HTTP_ADDRESS !== "") {
       const address = config.PARLEY_HTTP_ADDRESS;
+      const { HttpApi } = await import("./http/server.ts");
       http = new HttpApi(calls, { ...listenerOf(config), graceMs, address });
     }
     processes.push(door, http === undefined ? api : new Together([api, http]));
@@ -93,7 +101,44 @@ export async function openSystem(
   }
   const heartbeat = config.PARLEY_HEARTBEAT_FILE;
   if (heartbeat !== "") processes.push(new Heartbeat(heartbeat));
-  return { stack, core, processes, api, http };
+  return { stack, core, processes, api, http, metrics };
+}
+
+/**
+ * Who is told what happens, as the settings ask for it; `events` is undefined for nobody. The
+ * libraries take a tenth of a second and 20 MB to load, so they are where they are wanted alone.
+ */
+async function openEvents(
+  config: Config,
+  which: Part[],
+  { stack, log, processId }: { stack: Stack; log: Logger; processId: string },
+): Promise<{
+  events: Events | undefined;
+  metrics: MetricsPort | undefined;
+  watching: Process[];
+}> {
+  const watching: Process[] = [];
+  const told: Events[] = [];
+  let port: MetricsPort | undefined;
+  if (config.PARLEY_METRICS_ADDRESS !== "" && which.length > 0) {
+    const { Metrics } = await import("./metrics.ts");
+    const { MetricsPort } = await import("./metrics-port.ts");
+    const audits = which.includes("scheduler");
+    const metrics = new Metrics(openGauges({ stack, config, log, audits }));
+    port = new MetricsPort({ metrics, log }, { address: config.PARLEY_METRICS_ADDRESS });
+    told.push(metrics);
+    watching.push(port);
+  }
+  if (config.PARLEY_OTLP_ENDPOINT !== "" && which.length > 0) {
+    const { Traces } = await import("./traces.ts");
+    const options = { endpoint: config.PARLEY_OTLP_ENDPOINT, ratio: config.PARLEY_TRACE_RATIO };
+    const traces = new Traces({ log }, { ...options, processId, parts: which });
+    told.push(traces);
+    watching.push(traces);
+  }
+  const [one, other] = told;
+  const events = one !== undefined && other !== undefined ? both(one, other) : one;
+  return { events, metrics: port, watching };
 }
 
 /** Who gets in. */

@@ -56,7 +56,7 @@ fi
 DEBIAN_FRONTEND=noninteractive apt-get -q -o DPkg::Lock::Timeout=300 "$@"
 `;
 
-async function aptGet(args: string[], say: (line: string) => void): Promise<void> {
+export async function aptGet(args: string[], say: (line: string) => void): Promise<void> {
   const root = process.getuid?.() === 0;
   const shown = `apt-get ${args.join(" ")}`;
   if (findProgram("apt-get") === undefined || !(root || findProgram("sudo") !== undefined)) {

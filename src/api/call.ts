@@ -1,9 +1,10 @@
 import { randomUUID } from "node:crypto";
-import type { Core } from "../core/core.ts";
+import type { Call, Core } from "../core/core.ts";
 import { Gate } from "../core/gate.ts";
 import { DEADLINE_DEFAULT_MS, DEADLINE_MAX_MS } from "../core/limits.ts";
 import { pageSizeOf } from "../core/pages.ts";
-import { ParleyError } from "../errors.ts";
+import { codeOf, ParleyError } from "../errors.ts";
+import type { Events } from "../events.ts";
 import type { Logger } from "../log.ts";
 import { Undecodable } from "./decoding.ts";
 import type { Door } from "./door.ts";
@@ -19,6 +20,7 @@ export interface CallParts {
   log: Logger;
   door: Door;
   pages: Pages;
+  events?: Events | undefined;
 }
 
 /** A call as its transport hands it over. */
@@ -51,6 +53,7 @@ export function runCall<Request, Response>(
     ? Number(incoming.deadline)
     : deadlineOf(incoming.deadline, startMs);
   const seen: Seen = { key: undefined };
+  const event = parts.events?.call(call, { get: incoming.header });
   let answered = false;
 
   const answer = (error: unknown, response?: Response): void => {
@@ -59,6 +62,7 @@ export function runCall<Request, Response>(
     clearTimeout(timer);
     incoming.answer(callId, error, response);
     if (error !== undefined) stop.abort();
+    event?.ended(codeOf(error));
     logCall(parts.log, { call, callId, key: seen.key, ms: Date.now() - startMs, error });
   };
   const overdue = () => answer(new ParleyError("DEADLINE_EXCEEDED", "the call took too long"));
@@ -66,14 +70,18 @@ export function runCall<Request, Response>(
   const timer = Number.isFinite(deadlineMs)
     ? setTimeout(overdue, Math.max(1, deadlineMs - startMs))
     : undefined;
-  work(parts, incoming, { nowMs: startMs, deadlineMs, signal: stop.signal, seen }).then(
+  const known = { nowMs: startMs, deadlineMs, signal: stop.signal, trace: event?.trace };
+  work(parts, incoming, { ...known, seen }).then(
     (response) => answer(undefined, response),
     (error: unknown) => answer(error ?? new Error("rejected with nothing")),
   );
   return () => {
     clearTimeout(timer);
     // Nobody is left to answer, and what the handler stops with is no fault of ours.
-    if (!answered) parts.log.info({ call, callId, key: seen.key, code: "CANCELLED" }, "call");
+    if (!answered) {
+      event?.ended("CANCELLED");
+      parts.log.info({ call, callId, key: seen.key, code: "CANCELLED" }, "call");
+    }
     answered = true;
     stop.abort();
   };
@@ -87,7 +95,7 @@ interface Seen {
 async function work<Request, Response>(
   { core, door, pages }: CallParts,
   { name, route, header, read }: Incoming<Request, Response>,
-  { seen, ...call }: { nowMs: number; deadlineMs: number; signal: AbortSignal; seen: Seen },
+  { seen, ...call }: Call & { seen: Seen },
 ): Promise<Response> {
   const caller = door.identify(header("authorization"), route.access, call.nowMs);
   seen.key = caller?.id;

@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { Command } from "commander";
 import { addHealth } from "./health.ts";
 import { addKeys } from "./keys.ts";
@@ -16,12 +16,14 @@ Exit codes:
 
 /** The command line, with everything that it does. It throws CommanderError, and never exits. */
 export function buildProgram(): Command {
-  const pack = readFileSync(new URL("../../package.json", import.meta.url), "utf8");
+  // From the source, or from what is built of it below dist/.
+  const places = ["../../package.json", "../../../package.json"];
+  const pack = places.map((one) => new URL(one, import.meta.url)).find(existsSync)!;
   const program = new Command("parley")
     .description(
       "A chat backend over gRPC. Settings are environment variables: see docs/settings.md.",
     )
-    .version(JSON.parse(pack).version)
+    .version(JSON.parse(readFileSync(pack, "utf8")).version)
     .showHelpAfterError("(--help says what there is)")
     .addHelpText("after", EXIT_CODES)
     .addHelpText("after", examplesOf("start", "doctor", "help import"))

@@ -9,6 +9,7 @@ import type { Call, Core } from "./core.ts";
 import { isReplayDeleted } from "./deletion.ts";
 import { digestOf, requestIdOf } from "./jobs.ts";
 import { contentOf, numberVoid } from "./messages.ts";
+import { accepting } from "./trace.ts";
 import { waitForState } from "./wait.ts";
 
 /** Creates many messages in one step; from there on each is a message as any other. */
@@ -21,10 +22,11 @@ export async function batchCreateMessages(
   const key = { applicationToken, chatNumber };
   const requestId = requestIdOf(request);
   const contents = messages.map(contentOf);
-  const given = await core.numbering.acceptBatch(
-    { kind: "message", ...key, messages: contents, createMs: call.nowMs, requestId },
-    requestId === undefined ? undefined : { id: requestId, digest: digestOfBatch(messages) },
-    call.signal,
+  const draft = { ...key, messages: contents, createMs: call.nowMs, requestId };
+  const again =
+    requestId === undefined ? undefined : { id: requestId, digest: digestOfBatch(messages) };
+  const given = await accepting({ kind: "message", ...draft } as const, call, (one) =>
+    core.numbering.acceptBatch(one, again, call.signal),
   );
   if (given === undefined) throw await missingChat(core, key, call);
   if (await isReplayDeleted(core, key, given)) {

@@ -22,6 +22,7 @@ import { NAME_ROUNDS_MAX, REPLAY_LOOK_MS } from "./limits.ts";
 import type { Given } from "./numbering.ts";
 import { decodePageToken, encodePageToken, pageSizeOf } from "./pages.ts";
 import type { ChatKey } from "./ports.ts";
+import { accepting } from "./trace.ts";
 import { waitForState } from "./wait.ts";
 
 export async function createChat(
@@ -34,14 +35,14 @@ export async function createChat(
   const requestId = requestIdOf(request);
   const text = textOfAttributes(attributes) ?? "";
   const content = externalId === "" && text === "" ? [] : [externalId, text];
-  const step = {
-    draft: { kind: "chat", applicationToken, createMs: call.nowMs, requestId, attributes } as const,
-    request: requestId === undefined ? undefined : { id: requestId, digest: digestOf(...content) },
-  };
-  const given =
+  const again =
+    requestId === undefined ? undefined : { id: requestId, digest: digestOf(...content) };
+  const draft = { applicationToken, createMs: call.nowMs, requestId, attributes };
+  const given = await accepting({ kind: "chat", ...draft } as const, call, (one) =>
     externalId === ""
-      ? await core.numbering.accept(step.draft, step.request, call.signal)
-      : await getOrAccept(core, { applicationToken, externalId }, step, call);
+      ? core.numbering.accept(one, again, call.signal)
+      : getOrAccept(core, { applicationToken, externalId }, { draft: one, request: again }, call),
+  );
   if (given === undefined) throw applicationNotFound(applicationToken);
   if ("state" in given) {
     if (given.state === State.STATE_ACCEPTED) await waitForChat(core, given, request, call);

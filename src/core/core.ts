@@ -1,6 +1,7 @@
 import type { Feeds } from "./feeds.ts";
 import type { Numbering } from "./numbering.ts";
 import type { Stack } from "./ports.ts";
+import type { Trace } from "./trace.ts";
 
 /** What every rule of the core works with. */
 export interface Core
@@ -17,4 +18,6 @@ export interface Call {
   deadlineMs: number;
   /** Aborted when the caller has gone or the deadline has passed. */
   signal: AbortSignal;
+  /** Undefined where the call is not traced. */
+  trace?: Trace | undefined;
 }

@@ -119,7 +119,7 @@ export class Feed {
     }
   }
 
-  /** Waits a little for those who have much to take, so that much at once loses only who is slow. */
+  /** Waits a little for those who have much to take, so that only who is slow loses it. */
   private async room(): Promise<void> {
     for (let waited = 0; waited < WATCH_ROOM_MS.last; waited += WATCH_ROOM_MS.first) {
       if (![...this.seats].some((seat) => seat.busy)) return;

@@ -54,6 +54,11 @@ export interface JobQueue {
   /** Takes no more jobs and waits for those in work, at most `graceMs`. */
   stop(graceMs: number): Promise<void>;
   counts(): Promise<JobCounts>;
+  /**
+   * When the oldest of the jobs that are next in their places was accepted, in milliseconds since
+   * 1970; parked ones do not count. Undefined where there is none.
+   */
+  oldestMs(): Promise<number | undefined>;
   /** Whether a process took jobs within the last half minute. */
   attended(): Promise<boolean>;
   /** Undefined where there is no such job: done, dropped, or never accepted. */

@@ -11,6 +11,8 @@ interface JobBase {
   epoch: number;
   /** The running number of the accept within its epoch, from 1. */
   accept: number;
+  /** W3C's `traceparent` of the call that left it; absent where that was not traced. */
+  trace?: string;
 }
 
 export interface ChatJob extends JobBase {
@@ -82,6 +84,7 @@ function fieldsOf(draft: JobDraft | BatchDraft): Record<string, unknown> {
     time: draft.createMs,
   };
   if (draft.requestId !== undefined) fields.request = draft.requestId;
+  if (draft.trace !== undefined) fields.trace = draft.trace;
   if (draft.kind === "message") fields.chat = draft.chatNumber;
   return fields;
 }
@@ -114,6 +117,8 @@ export function decodeJob(data: unknown): Job {
     requestId: fields.request === undefined ? undefined : stringOf(fields, "request"),
     epoch: numberOf(fields, "epoch"),
     accept: numberOf(fields, "accept"),
+    // No reason to refuse a job, whatever it is.
+    ...(typeof fields.trace === "string" && { trace: fields.trace }),
   };
   const attributes = fields.attributes === undefined ? {} : { attributes: mapOf(fields) };
   if (fields.kind === "chat") {

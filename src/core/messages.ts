@@ -17,6 +17,7 @@ import { densePage, isVoid, type Source } from "./dense.ts";
 import { digestOf, type Job, type MessageContent, type MessageJob, requestIdOf } from "./jobs.ts";
 import { decodePageToken, encodePageToken, pageSizeOf } from "./pages.ts";
 import type { ChatKey } from "./ports.ts";
+import { accepting } from "./trace.ts";
 import { waitForState } from "./wait.ts";
 
 export async function createMessage(
@@ -29,10 +30,11 @@ export async function createMessage(
   const { body, author, attributes, originalTime } = said;
   const key = { applicationToken, chatNumber };
   const requestId = requestIdOf(request);
-  const given = await core.numbering.accept(
-    { kind: "message", ...key, ...contentOf(said), createMs: call.nowMs, requestId },
-    requestId === undefined ? undefined : { id: requestId, digest: digestOfMessage(said) },
-    call.signal,
+  const draft = { ...key, ...contentOf(said), createMs: call.nowMs, requestId };
+  const again =
+    requestId === undefined ? undefined : { id: requestId, digest: digestOfMessage(said) };
+  const given = await accepting({ kind: "message", ...draft } as const, call, (one) =>
+    core.numbering.accept(one, again, call.signal),
   );
   if (given === undefined) throw await missingChat(core, key, call);
   if (await isReplayDeleted(core, key, given)) {

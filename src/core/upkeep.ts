@@ -44,6 +44,8 @@ export interface Upkeep {
   }): Promise<({ position: Position; range: NumberRange } & ChatKey)[]>;
   /** About how many messages there are, by the stored counts: for a progress bar. */
   countMessages(): Promise<number>;
+  /** How many numbers are void. Its cost grows with the ranges that they lie in. */
+  sumVoids(): Promise<number>;
   /** The counters that have a row: each application's, then those of its chats; in order. */
   listCounters(page: { after?: Position; limit: number }): Promise<StoredCounter[]>;
   /** Where a sample of counters may begin: drawn anew each time. */

@@ -5,11 +5,9 @@ import type { Stack } from "../core/ports.ts";
 import type { Finding, Rank } from "../core/upkeep.ts";
 import { isUnavailable } from "../errors.ts";
 import { lastTick } from "../worker/scheduler.ts";
-import { ADVICE, findDrift } from "./drift.ts";
+import { ADVICE, sampleDrift } from "./drift.ts";
 import { operation } from "./operation.ts";
 
-/** Counters of the sample that is held against the rows. */
-const SAMPLE = 500;
 /** Parked jobs and gaps are counted up to here. */
 const COUNTED_MAX = 1_000;
 /** A chore that has not run so long after its tick is late. */
@@ -118,19 +116,11 @@ async function lookAtGaps({ store }: Stack): Promise<Finding[]> {
 }
 
 async function lookAtCounts(stack: Stack): Promise<Finding[]> {
-  const { upkeep } = stack;
-  const after = await upkeep.drawPosition();
-  const counters = await upkeep.listCounters({ after, limit: SAMPLE });
-  if (counters.length < SAMPLE) {
-    const first = await upkeep.listCounters({ limit: SAMPLE - counters.length });
-    const seen = new Set(counters.map((one) => one.position.join()));
-    counters.push(...first.filter((one) => !seen.has(one.position.join())));
-  }
-  const drifts = await findDrift(stack, counters);
+  const { looked, drifts } = await sampleDrift(stack);
   const kinds = [...new Set(drifts.map((one) => one.kind))];
   return kinds.map((kind) => {
     const some = drifts.filter((one) => one.kind === kind).length;
-    const what = `${some} of ${counters.length} counters that were looked at have drift (${kind})`;
+    const what = `${some} of ${looked} counters that were looked at have drift (${kind})`;
     const rank = kind === "behind" || kind === "rows" ? "error" : "warning";
     return { rank, part: "counts", what, advice: `npx parley verify-counts; ${ADVICE[kind]}` };
   });

@@ -37,6 +37,22 @@ type Parts = Pick<Stack, "intake" | "ledger" | "store" | "upkeep">;
 /** What is read at different moments may disagree under traffic: then it is read again. */
 const LOOKS_MAX = 3;
 
+/** Counters of a sample. */
+const SAMPLE = 500;
+
+/** The drift among some counters, drawn anew each time, and how many were looked at. */
+export async function sampleDrift(parts: Parts): Promise<{ looked: number; drifts: Drift[] }> {
+  const { upkeep } = parts;
+  const after = await upkeep.drawPosition();
+  const counters = await upkeep.listCounters({ after, limit: SAMPLE });
+  if (counters.length < SAMPLE) {
+    const first = await upkeep.listCounters({ limit: SAMPLE - counters.length });
+    const seen = new Set(counters.map((one) => one.position.join()));
+    counters.push(...first.filter((one) => !seen.has(one.position.join())));
+  }
+  return { looked: counters.length, drifts: await findDrift(parts, counters) };
+}
+
 /** The counters among these that are wrong at each of some looks. */
 export async function findDrift(parts: Parts, counters: StoredCounter[]): Promise<Drift[]> {
   const drifts: Drift[] = [];

@@ -4,6 +4,7 @@ import type { Job, MessageJob } from "../core/jobs.ts";
 import type { ChatKey, Outcome, SearchIndex, Stack, Store } from "../core/ports.ts";
 import type { Wakeup } from "../core/wakeup.ts";
 import { isUnavailable } from "../errors.ts";
+import type { Events } from "../events.ts";
 import type { Logger } from "../log.ts";
 import { Breaker } from "./breaker.ts";
 
@@ -19,16 +20,22 @@ export class Applier {
   private readonly index: SearchIndex;
   private readonly wakeup: Wakeup;
   private readonly log: Logger;
+  private readonly events: Events | undefined;
   private readonly breaker = new Breaker();
   private readonly stopped: AbortSignal;
 
   constructor(
-    parts: Pick<Stack, "store" | "index" | "wakeup"> & { log: Logger; stopped: AbortSignal },
+    parts: Pick<Stack, "store" | "index" | "wakeup"> & {
+      log: Logger;
+      events?: Events | undefined;
+      stopped: AbortSignal;
+    },
   ) {
     this.store = parts.store;
     this.index = parts.index;
     this.wakeup = parts.wakeup;
     this.log = parts.log;
+    this.events = parts.events;
     this.stopped = parts.stopped;
   }
 
@@ -38,15 +45,18 @@ export class Applier {
    */
   async apply(jobs: Job[], { wait }: { wait: boolean }): Promise<(Error | undefined)[]> {
     const hold = <T>(step: () => Promise<T>) => (wait ? this.hold(step) : step());
+    const beganMs = Date.now();
     const outcomes = await hold(() => this.store.insertJobs(jobs));
+    const persistedMs = Date.now();
     const messages = jobs.filter(
       (job, at): job is MessageJob => job.kind === "message" && isStored(outcomes[at]!),
     );
-    if (messages.length > 0) {
-      this.wakeup.tell(messages);
-      const lacking = await this.indexAll(messages);
-      if (lacking.length > 0) await hold(() => this.store.noteGaps(gapsOf(lacking)));
-    }
+    if (messages.length > 0) this.wakeup.tell(messages);
+    const lacking = messages.length > 0 ? await this.indexAll(messages) : [];
+    const indexedMs = Date.now();
+    if (lacking.length > 0) await hold(() => this.store.noteGaps(gapsOf(lacking)));
+    const times = { beganMs, persistedMs, indexedMs };
+    this.events?.batch({ jobs, outcomes, messages, lacking, ...times });
     return outcomes.map(errorOf);
   }
 

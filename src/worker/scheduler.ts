@@ -4,6 +4,7 @@ import { type Job as ScheduledJob, scheduleJob } from "node-schedule";
 import type { Numbering } from "../core/numbering.ts";
 import type { Stack } from "../core/ports.ts";
 import { isUnavailable } from "../errors.ts";
+import type { Events } from "../events.ts";
 import type { Logger } from "../log.ts";
 import type { Process } from "../process.ts";
 import { repairIndex, syncCounts } from "./chores.ts";
@@ -36,7 +37,11 @@ export interface SchedulerOptions {
   now?: () => Date;
 }
 
-type Parts = Omit<Stack, "name" | "stop"> & { numbering: Numbering; log: Logger };
+type Parts = Omit<Stack, "name" | "stop"> & {
+  numbering: Numbering;
+  log: Logger;
+  events?: Events | undefined;
+};
 
 interface Chore {
   name: string;
@@ -118,14 +123,19 @@ export class Scheduler implements Process {
   }
 
   private async tick({ name, run }: Chore, date: Date): Promise<void> {
-    const { lease, log, upkeep } = this.parts;
+    const { lease, log, upkeep, events } = this.parts;
+    let beganMs: number | undefined;
     try {
       if (!(await lease.acquire(`${name}:${date.toISOString()}`, this.options.leaseMs))) return;
+      beganMs = performance.now();
       const beganTime = this.options.now();
       const done = await run();
       await upkeep.noteChoreRun({ name, beganTime });
+      events?.chore({ name, ms: performance.now() - beganMs, done });
       if (done > 0) log.info({ chore: name, done }, "chore done");
     } catch (error) {
+      const ms = beganMs === undefined ? 0 : performance.now() - beganMs;
+      events?.chore({ name, ms, done: undefined });
       const level = isUnavailable(error) ? "warn" : "error";
       log[level]({ chore: name, err: error }, "chore failed; the next tick tries again");
     }

@@ -4,6 +4,7 @@ import { decodeJob, type Job } from "../core/jobs.ts";
 import { BATCH_BYTES_MAX, BATCH_JOBS_MAX } from "../core/limits.ts";
 import type { SearchIndex, Stack } from "../core/ports.ts";
 import { isUnavailable } from "../errors.ts";
+import type { Events } from "../events.ts";
 import type { Logger } from "../log.ts";
 import type { Process } from "../process.ts";
 import { Applier } from "./apply.ts";
@@ -34,17 +35,23 @@ export class Worker implements Process {
   private readonly epochs: Epochs;
   private readonly options: WorkerOptions;
   private readonly log: Logger;
+  private readonly events: Events | undefined;
   private readonly stopping = new AbortController();
   private readonly batcher: Batcher<Taken>;
 
   constructor(
-    parts: Pick<Stack, "queue" | "store" | "index" | "wakeup"> & { epochs: Epochs; log: Logger },
+    parts: Pick<Stack, "queue" | "store" | "index" | "wakeup"> & {
+      epochs: Epochs;
+      log: Logger;
+      events?: Events | undefined;
+    },
     options: WorkerOptions,
   ) {
     this.queue = parts.queue;
     this.epochs = parts.epochs;
     this.index = parts.index;
     this.log = parts.log;
+    this.events = parts.events;
     this.options = options;
     const applier = new Applier({ ...parts, stopped: this.stopping.signal });
     const bounds = { count: BATCH_JOBS_MAX, bytes: BATCH_BYTES_MAX, lanes: options.lanes };
@@ -83,6 +90,7 @@ export class Worker implements Process {
       // A job that was let go because the worker stops must not be counted as tried: its promise
       // stays open, and it comes back like the jobs of a process that died.
       if (this.stopping.signal.aborted) await new Promise<never>(() => {});
+      this.events?.jobFailed();
       this.log.error({ job: delivery.id, err: error }, "a job failed");
       throw error;
     }

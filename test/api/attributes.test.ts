@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { BinaryWriter } from "@bufbuild/protobuf/wire";
 import { expect } from "chai";
-import { CreateMessageRequest, Message, State } from "../../src/client.ts";
+import { CreateMessageRequest, Message, State } from "../../clients/typescript/src/contract.ts";
 import { openRawCalls, type RawCalls } from "../support/raw-calls.ts";
 import { describeStacks, refusalOf, useSystem } from "../support/system.ts";
 import { AWKWARD_TEXTS } from "../support/texts.ts";

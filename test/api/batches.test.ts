@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { status } from "@grpc/grpc-js";
 import { expect } from "chai";
-import { type Message, State } from "../../src/client.ts";
+import { type Message, State } from "../../clients/typescript/src/contract.ts";
 import { describeStacks, freshPlace, refusalOf, start, useSystem } from "../support/system.ts";
 
 describeStacks("batches", (stack) => {

@@ -1,6 +1,9 @@
 import { credentials, Metadata, status } from "@grpc/grpc-js";
 import { expect } from "chai";
-import { ApplicationServiceClient, CreateApplicationRequest } from "../../src/client.ts";
+import {
+  ApplicationServiceClient,
+  CreateApplicationRequest,
+} from "../../clients/typescript/src/contract.ts";
 import { freshPlace, type Place, type Running, start } from "../support/system.ts";
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;

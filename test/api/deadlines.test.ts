@@ -1,7 +1,11 @@
 import { randomUUID } from "node:crypto";
 import { credentials, Metadata, status } from "@grpc/grpc-js";
 import { expect } from "chai";
-import { CreateMessageRequest, MessageServiceClient, State } from "../../src/client.ts";
+import {
+  CreateMessageRequest,
+  MessageServiceClient,
+  State,
+} from "../../clients/typescript/src/contract.ts";
 import type { Counter } from "../../src/core/ports.ts";
 import { Wire } from "../contract/wire.ts";
 import { productionMissing } from "../support/servers.ts";

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { status } from "@grpc/grpc-js";
 import { expect } from "chai";
-import { State } from "../../src/client.ts";
+import { State } from "../../clients/typescript/src/contract.ts";
 import { describeStacks, refusalOf, useSystem } from "../support/system.ts";
 
 const persisted = { waitFor: State.STATE_PERSISTED };
@@ -20,6 +20,8 @@ describeStacks("deletion", (stack) => {
 
   const say = (body: string, more: object = {}) =>
     parley.clients.createMessage({ ...key, message: { body }, ...more });
+  const sayTogether = (...bodies: string[]) =>
+    parley.clients.batchCreateMessages({ ...key, messages: bodies.map((body) => ({ body })) });
   const reasonOf = async (call: Promise<unknown>) => (await refusalOf(call)).reason;
 
   /** What every call says of a chat that is gone. */
@@ -32,6 +34,7 @@ describeStacks("deletion", (stack) => {
     expect(await reasonOf(clients.listMessages(key))).to.equal(gone);
     expect(await reasonOf(clients.searchMessages({ ...key, query: "one" }))).to.equal(gone);
     expect(await reasonOf(say("more"))).to.equal(gone);
+    expect(await reasonOf(sayTogether("more"))).to.equal(gone);
     const { chats } = await clients.listChats({ applicationToken });
     expect(chats.map((chat) => chat.number)).to.not.include(number);
     const again = clients.deleteChat({ applicationToken, number, force: true });
@@ -51,6 +54,10 @@ describeStacks("deletion", (stack) => {
     expect(await reasonOf(clients.listMessages(key))).to.equal(gone);
     expect(await reasonOf(clients.searchMessages({ ...key, query: "one" }))).to.equal(gone);
     expect(await reasonOf(say("more"))).to.equal(gone);
+    expect(await reasonOf(sayTogether("more"))).to.equal(gone);
+    const chat = { externalId: "named" };
+    expect(await reasonOf(clients.createChat({ applicationToken, chat }))).to.equal(gone);
+    expect(await reasonOf(clients.getChat({ applicationToken, ...chat }))).to.equal(gone);
     const again = clients.deleteApplication({ applicationToken, force: true });
     expect(await reasonOf(again)).to.equal(gone);
     const { applications } = await clients.listApplications({ pageSize: 1_000 });

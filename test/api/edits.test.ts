@@ -1,11 +1,14 @@
 import { randomUUID } from "node:crypto";
 import { status } from "@grpc/grpc-js";
 import { expect } from "chai";
-import { State } from "../../src/client.ts";
+import { State } from "../../clients/typescript/src/contract.ts";
 import { syncCounts } from "../../src/worker/chores.ts";
 import { purge } from "../../src/worker/purge.ts";
 import { indexed, residueOf, settleIndex } from "../support/residue.ts";
 import { describeStacks, freshPlace, refusalOf, start, useSystem } from "../support/system.ts";
+
+const TAGS = { "a key": "a värde", b: "" };
+const TURNED = { b: "", "a key": "a värde" };
 
 type Key = { applicationToken: string; chatNumber: number };
 
@@ -99,10 +102,18 @@ describeStacks("edits", (stack) => {
 
   it("follow their mask, and say which field is wrong", async () => {
     await say("kept");
-    const masked = (updateMask: string[], body = "") => edit(1, body, { updateMask });
-    expect((await masked(["attributes"])).message).to.deep.include({ body: "kept", version: 1 });
-    expect((await masked(["body"], "one")).message!.body).to.equal("one");
-    expect((await masked(["*"], "two")).message!.body).to.equal("two");
+    const masked = (updateMask: string[], body = "", attributes = {}) =>
+      edit(1, "", { updateMask, message: { body, attributes } });
+    const answers = [
+      [await masked(["attributes"], "", {}), { body: "kept", attributes: {}, version: 1 }],
+      [await masked(["attributes"], "", TAGS), { body: "kept", attributes: TAGS, version: 2 }],
+      [await masked(["body"], "one"), { body: "one", attributes: TAGS, version: 3 }],
+      [await masked([], "two"), { body: "two", attributes: TAGS, version: 4 }],
+      [await masked(["*"], "two", TURNED), { body: "two", attributes: TAGS, version: 4 }],
+      [await masked(["*"], "two"), { body: "two", attributes: {}, version: 5 }],
+      [await masked(["body", "attributes"], "two", TAGS), { attributes: TAGS, version: 6 }],
+    ] as const;
+    for (const [{ message }, expected] of answers) expect(message).to.deep.include(expected);
     for (const path of ["author", "number", "message.body", "create_time", ""]) {
       const { violations } = await refusalOf(masked(["body", path], "three"));
       expect(violations, path).to.deep.equal({
@@ -119,15 +130,17 @@ describeStacks("edits", (stack) => {
     expect(Object.keys(bad.violations)).to.have.members(["number", "if_version"]);
     const none = parley.clients.updateMessage({ ...key, number: 1 });
     expect((await refusalOf(none)).violations).to.have.property("message");
-    expect((await get(1)).body).to.equal("two");
+    expect(await get(1)).to.deep.equal(answers[6][0].message);
   });
 
   it("of a deletion leave a tombstone that no query finds", async () => {
     await say("a secret");
     await say("a second");
-    await edit(1, "a bigger secret");
+    const bigger = { body: "a bigger secret", attributes: TAGS };
+    await edit(1, "", { message: bigger, updateMask: ["*"] });
     const { message } = await remove(1);
-    expect(message).to.deep.include({ number: 1, body: "", author: "ann", version: 3 });
+    const left = { number: 1, body: "", attributes: {}, author: "ann", version: 3 };
+    expect(message).to.deep.include(left);
     expect(message!.deleteTime!.getTime()).to.be.at.least(message!.editTime!.getTime());
     expect(await get(1)).to.deep.equal(message);
     const { messages, voids } = await parley.clients.listMessages(key);

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { status } from "@grpc/grpc-js";
 import { expect } from "chai";
 import { Redis } from "ioredis";
-import { State } from "../../src/client.ts";
+import { State } from "../../clients/typescript/src/contract.ts";
 import { chatJob } from "../contract/jobs.ts";
 import { Wire } from "../contract/wire.ts";
 import {
@@ -101,7 +101,7 @@ describeStacks("external ids", (stack) => {
     expect(none.violations.number).to.include("external_id");
   });
 
-  it("give 64 callers one chat, also after the counters were lost, until it is deleted", async () => {
+  it("give 64 callers one chat, also after a loss of counters, until it is deleted", async () => {
     const all = () => Promise.all(Array.from({ length: 64 }, (_, at) => create("x", {}, at)));
     const first = await all();
     expect(new Set(first.map((one) => one.chat!.number))).to.deep.equal(new Set([1]));

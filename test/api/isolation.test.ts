@@ -1,32 +1,18 @@
-import { randomUUID } from "node:crypto";
-import { status } from "@grpc/grpc-js";
 import { expect } from "chai";
 import fc from "fast-check";
 import { foldText } from "../../src/core/fold.ts";
 import { matches, parseQuery } from "../../src/core/query.ts";
-import { Model } from "../support/model.ts";
+import { BODIES, IDS, Model, NAMES, TOKENS } from "../support/alike.ts";
 import { drawn, patience, seedNote } from "../support/runs.ts";
 import {
+  type Clients,
   describeStacks,
   freshPlace,
   type Place,
   type Running,
   refusalOf,
   start,
-  useSystem,
 } from "../support/system.ts";
-
-// Applications as like one another as they can be: their tokens differ in one digit or one group,
-// their chats have the same numbers, their messages the same bodies and request ids.
-
-const TOKENS = [
-  "aaaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaaaa",
-  "aaaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaaab",
-  "baaaaaaa-aaaa-4aaa-8aaa-aaaaaaaaaaaa",
-  "aaaaaaaa-bbbb-4aaa-8aaa-aaaaaaaaaaaa",
-];
-const BODIES = ["one", "another one", "none", "ONE ünd öne", "1", "11"];
-const IDS = [1, 2, 3].map((n) => `00000000-0000-4000-8000-00000000000${n}`);
 
 /** Tokens are chosen by the service, so like ones are written beside it. */
 async function insertAlike(parley: Running, tokens: string[]): Promise<void> {
@@ -47,7 +33,19 @@ const which = fc.nat(TOKENS.length - 1);
 const chatNumber = fc.integer({ min: 1, max: 3 });
 const requestId = fc.constantFrom("", ...IDS);
 const step = fc.oneof(
-  fc.record({ kind: fc.constant("chat" as const), which, requestId }),
+  fc.record({
+    kind: fc.constant("chat" as const),
+    which,
+    requestId,
+    externalId: fc.constantFrom(...NAMES),
+  }),
+  fc.record({
+    kind: fc.constant("batch" as const),
+    which,
+    chatNumber,
+    requestId,
+    bodies: fc.array(fc.constantFrom(...BODIES), { minLength: 1, maxLength: 3 }),
+  }),
   fc.record({
     kind: fc.constant("message" as const),
     which,
@@ -70,9 +68,16 @@ async function expectModel(parley: Running, model: Model, { searched = false } =
   const { clients } = parley;
   const applicationToken = model.token;
   const { chats } = await clients.listChats({ applicationToken });
-  expect(chats.map((chat) => [chat.applicationToken, chat.number])).to.deep.equal(
-    model.chats.map((_, at) => [applicationToken, at + 1]),
+  const seen = chats.map((chat) => [chat.applicationToken, chat.number, chat.externalId]);
+  expect(seen).to.deep.equal(
+    model.chats.map(({ externalId }, at) => [applicationToken, at + 1, externalId]),
   );
+  for (const externalId of new Set(NAMES.filter((name) => name !== ""))) {
+    const call = clients.getChat({ applicationToken, externalId });
+    const number = model.named(externalId);
+    if (number !== undefined) expect((await call).chat!.number).to.equal(number);
+    else expect((await refusalOf(call)).reason).to.equal("CHAT_NOT_FOUND");
+  }
   for (const [at, { bodies }] of model.chats.entries()) {
     const key = { applicationToken, chatNumber: at + 1 };
     const { messages } = await clients.listMessages(key);
@@ -130,6 +135,41 @@ async function expectSearch(
   }
 }
 
+type Step = typeof step extends fc.Arbitrary<infer T> ? T : never;
+
+/** A call that writes something: the number that it answers with, and the one it must. */
+function callOf(clients: Clients, model: Model, one: Exclude<Step, { kind: "read" }>) {
+  if (one.kind === "change") {
+    const { chatNumber, number, body } = one;
+    const own = { applicationToken: model.token, chatNumber, number };
+    const call =
+      body === ""
+        ? clients.deleteMessage(own)
+        : clients.updateMessage({ ...own, message: { body } });
+    const expected = model.change(chatNumber, number, body);
+    return { expected, call: call.then(({ message }) => message!.number) };
+  }
+  const { requestId } = one;
+  const { token: applicationToken } = model;
+  if (one.kind === "chat") {
+    const { externalId } = one;
+    const call = clients.createChat({ applicationToken, requestId, chat: { externalId } });
+    const expected = model.createChat(requestId, externalId);
+    return { expected, call: call.then(({ chat }) => chat!.number) };
+  }
+  const { chatNumber } = one;
+  const key = { applicationToken, chatNumber, requestId };
+  if (one.kind === "batch") {
+    const messages = one.bodies.map((body) => ({ body }));
+    const call = clients.batchCreateMessages({ ...key, messages });
+    const expected = model.createMessages(chatNumber, one.bodies, requestId);
+    return { expected, call: call.then(({ numbers }) => numbers!.firstNumber) };
+  }
+  const call = clients.createMessage({ ...key, message: { body: one.body } });
+  const expected = model.createMessages(chatNumber, one.body, requestId);
+  return { expected, call: call.then(({ message }) => message!.number) };
+}
+
 describeStacks(`applications that are nearly the same, ${seedNote}`, (stack) => {
   let place: Place;
   let parley: Running;
@@ -146,7 +186,7 @@ describeStacks(`applications that are nearly the same, ${seedNote}`, (stack) => 
     parley = await start(place);
     const { clients } = parley;
     let used = 0;
-    const run = async (steps: (typeof step extends fc.Arbitrary<infer T> ? T : never)[]) => {
+    const run = async (steps: Step[]) => {
       // Every run has applications of its own, in one group of their tokens.
       const group = (++used).toString(16).padStart(3, "0");
       const models = TOKENS.map((token) => new Model(token.replace("-4aaa-", `-4${group}-`)));
@@ -156,27 +196,11 @@ describeStacks(`applications that are nearly the same, ${seedNote}`, (stack) => 
       );
       for (const one of steps) {
         const model = models[one.which]!;
-        const applicationToken = model.token;
         if (one.kind === "read") await expectModel(parley, model);
-        else if (one.kind === "chat") {
-          const { chat } = await clients.createChat({ applicationToken, ...one });
-          expect(chat!.number).to.equal(model.createChat(one.requestId));
-        } else if (one.kind === "change") {
-          const { chatNumber, number, body } = one;
-          const key = { applicationToken, chatNumber, number };
-          const call =
-            body === ""
-              ? clients.deleteMessage(key)
-              : clients.updateMessage({ ...key, message: { body } });
-          if (model.change(chatNumber, number, body)) {
-            expect((await call).message).to.deep.include({ ...key, body });
-          } else await refusalOf(call);
-        } else {
-          const { body, ...rest } = one;
-          const call = clients.createMessage({ applicationToken, ...rest, message: { body } });
-          const expected = model.createMessage(one.chatNumber, body, one.requestId);
+        else {
+          const { expected, call } = callOf(clients, model, one);
           if (expected === undefined) await refusalOf(call);
-          else expect((await call).message!.number).to.equal(expected);
+          else expect(await call).to.equal(expected);
         }
       }
       for (const model of models) await expectModel(parley, model);
@@ -200,7 +224,7 @@ describeStacks(`applications that are nearly the same, ${seedNote}`, (stack) => 
           const body = `one of chat ${count} and ${at} of ${models.indexOf(model)} ${chat}`;
           const key = { applicationToken, chatNumber: count };
           await parley.clients.createMessage({ ...key, message: { body } });
-          model.createMessage(count, body, "");
+          model.createMessages(count, body, "");
         }
       }
     }
@@ -208,87 +232,5 @@ describeStacks(`applications that are nearly the same, ${seedNote}`, (stack) => 
     await parley.stop();
     parley = await start(place);
     for (const model of models) await expectModel(parley, model, { searched: true });
-  }).timeout(60_000);
-});
-
-describeStacks("page tokens of somebody else", (stack) => {
-  const parley = useSystem(stack);
-
-  /** An application whose every list has a second page, and each of its lists by its name. */
-  async function filled() {
-    const { clients } = parley;
-    const { application } = await clients.createApplication({ application: { name: "pages" } });
-    const applicationToken = application!.token;
-    for (let chatNumber = 1; chatNumber <= 2; chatNumber++) {
-      await clients.createChat({ applicationToken });
-      for (let at = 0; at < 3; at++) {
-        const message = { body: `page ${at}` };
-        await clients.createMessage({
-          applicationToken,
-          chatNumber,
-          message,
-          waitFor: at === 2 ? 3 : 1,
-        });
-      }
-    }
-    type Page = { nextPageToken: string };
-    const lists: ((page: { pageSize: number; pageToken: string }) => Promise<Page>)[] = [
-      (page) => clients.listChats({ applicationToken, ...page }),
-    ];
-    for (const chatNumber of [1, 2]) {
-      const key = { applicationToken, chatNumber };
-      lists.push(
-        (page) => clients.listMessages({ ...key, ...page }),
-        (page) => clients.listMessages({ ...key, ...page, orderBy: "number desc" }),
-        (page) => clients.listMessages({ ...key, ...page, afterNumber: 1 }),
-        (page) => clients.searchMessages({ ...key, ...page, query: "page" }),
-        (page) => clients.searchMessages({ ...key, ...page, query: "pag" }),
-      );
-    }
-    return lists;
-  }
-
-  const flipped = (token: string, bit: number) => {
-    const bytes = Buffer.from(token, "base64url");
-    bytes[bit >> 3]! ^= 1 << (bit & 7);
-    return bytes.toString("base64url");
-  };
-
-  it("are refused, and so are forged, cut and bit-flipped ones", async () => {
-    const { clients } = parley;
-    const lists = [
-      (page: { pageSize: number; pageToken: string }) => clients.listApplications(page),
-      ...(await filled()),
-      ...(await filled()),
-    ];
-    const tokens = await Promise.all(
-      lists.map(async (list) => {
-        let token = "";
-        // The index may be a moment behind the rows.
-        while (token === "") token = (await list({ pageSize: 1, pageToken: "" })).nextPageToken;
-        return token;
-      }),
-    );
-    for (const [at, list] of lists.slice(0, lists.length / 2 + 1).entries()) {
-      const own = tokens[at]!;
-      const bits = Buffer.from(own, "base64url").length * 8;
-      const wrong = [
-        ...tokens.filter((token) => token !== own),
-        ...Array.from({ length: bits / 4 }, (_, at) => flipped(own, at * 4 + (at % 4))),
-        own.slice(0, -1),
-        own.slice(0, 10),
-        `${own}=`,
-        `${own}.`,
-        `${own} `,
-        own.toUpperCase(),
-        Buffer.from("2.1.").toString("base64url"),
-        randomUUID(),
-      ].filter((token) => token !== own);
-      for (const pageToken of new Set(wrong)) {
-        const refusal = await refusalOf(list({ pageSize: 1, pageToken }));
-        expect(refusal.code).to.equal(status.INVALID_ARGUMENT);
-        expect(refusal.reason, `${own} and ${pageToken}`).to.equal("PAGE_TOKEN_INVALID");
-      }
-    }
   }).timeout(60_000);
 });

@@ -2,8 +2,8 @@ import { randomUUID } from "node:crypto";
 import { renameSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { Client, credentials, Metadata, type ServiceError, status } from "@grpc/grpc-js";
 import { expect } from "chai";
+import { ChatServiceService } from "../../clients/typescript/src/contract.ts";
 import { newKey, parseKeyFile } from "../../src/api/keys.ts";
-import { ChatServiceService } from "../../src/client.ts";
 import {
   everyCall,
   everyRoute,

@@ -1,6 +1,6 @@
 import { Client, credentials, Metadata } from "@grpc/grpc-js";
 import { expect } from "chai";
-import { MessageServiceService } from "../../src/client.ts";
+import { MessageServiceService } from "../../clients/typescript/src/contract.ts";
 import { Wire } from "../contract/wire.ts";
 import {
   everyCall,

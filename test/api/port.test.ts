@@ -3,8 +3,11 @@ import type { Socket } from "node:net";
 import { gzipSync } from "node:zlib";
 import { status } from "@grpc/grpc-js";
 import { expect } from "chai";
+import {
+  GetApplicationRequest,
+  ListMessagesRequest,
+} from "../../clients/typescript/src/contract.ts";
 import { ServerReflectionRequest } from "../../gen/grpc/reflection/v1/reflection.ts";
-import { GetApplicationRequest, ListMessagesRequest } from "../../src/client.ts";
 import { type Child, startChild } from "../support/child.ts";
 import * as strangers from "../support/strangers.ts";
 import { callOf, type End, frame, framed, openHttp2, openSocket } from "../support/strangers.ts";

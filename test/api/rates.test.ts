@@ -2,8 +2,8 @@ import { randomUUID } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { status } from "@grpc/grpc-js";
 import { expect } from "chai";
+import type { ListMessagesResponse } from "../../clients/typescript/src/contract.ts";
 import { Rates } from "../../src/api/rates.ts";
-import type { ListMessagesResponse } from "../../src/client.ts";
 import { importFile } from "../../src/transfer/import.ts";
 import { everyCall, freshFolder, makeKey, until, writeKeys } from "../support/door.ts";
 import {

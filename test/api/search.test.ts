@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { State } from "../../src/client.ts";
+import { State } from "../../clients/typescript/src/contract.ts";
 import { describeStacks, refusalOf, useSystem } from "../support/system.ts";
 
 describeStacks("search", (stack) => {

@@ -119,7 +119,7 @@ describeStacks(`who watches a chat, seed ${seed}`, (stack) => {
     const writing = say(parley, key, total);
     const { store } = parley.system.stack;
     const editing = (async () => {
-      for (let edits = 0; edits < 150; edits++) {
+      for (let edits = 0; edits < 60; edits++) {
         const [last] = await store.listMessages(key, {
           ...{ after: 0, before: Number.POSITIVE_INFINITY, order: "desc", limit: 1 },
         });
@@ -171,7 +171,7 @@ describeStacks(`who watches a chat, seed ${seed}`, (stack) => {
     expect(all.words).to.deep.equal([...numbered(1, 4), "caughtUp", "message 5"]);
   });
 
-  it("hears that there is no such chat, and that it was deleted with all that is in it", async () => {
+  it("hears that there is no such chat, and that it was deleted", async () => {
     const key = await newChat(parley);
     const { applicationToken } = key;
     const none = watch({ ...key, chatNumber: 7 });
@@ -194,7 +194,7 @@ describeStacks("numbers that wait to be stored", (stack) => {
   const parley = useSystem(stack, ["api"], { watch: { lookMs: 50, pendingMs: 600_000 } });
   const failing = new Set(["bad", "worse"]);
 
-  it("hold up what is above them until they are late, and are told of when they are there", async () => {
+  it("hold up what is above them until they are late, and then are passed", async () => {
     const { clients, system } = parley;
     const { options } = system.core.feeds;
     const { pendingMs } = options;

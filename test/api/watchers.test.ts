@@ -1,9 +1,9 @@
 import { status } from "@grpc/grpc-js";
 import { expect } from "chai";
-import { WatchMessagesRequest } from "../../src/client.ts";
+import { WatchMessagesRequest } from "../../clients/typescript/src/contract.ts";
 import type { ChatKey, Store } from "../../src/core/ports.ts";
 import type { Wakeup } from "../../src/core/wakeup.ts";
-import { freshFolder, inTheClear, makeKey, writeKeys } from "../support/door.ts";
+import { freshFolder, inTheClear, keepLog, makeKey, until, writeKeys } from "../support/door.ts";
 import { framed, openHttp2, openStream } from "../support/strangers.ts";
 import {
   describeStacks,
@@ -93,6 +93,7 @@ describeStacks("those who watch and are slow, refused or at their end", (stack) 
   const folder = freshFolder();
   const keysFile = folder.path("keys.json");
   const [root, guest] = [makeKey(), makeKey({ readOnly: true })];
+  const { log, text } = keepLog();
   let place: Place;
   let parley: Running;
 
@@ -101,7 +102,7 @@ describeStacks("those who watch and are slow, refused or at their end", (stack) 
     if (parley !== undefined) return;
     place = await freshPlace(stack);
     const env = { PARLEY_KEYS_FILE: keysFile };
-    const options = { watch: SELDOM, connection: root.connection };
+    const options = { watch: SELDOM, connection: root.connection, log };
     parley = await start(place, ["api", "worker"], env, options);
   });
   after(async () => {
@@ -123,7 +124,7 @@ describeStacks("those who watch and are slow, refused or at their end", (stack) 
     watching.stream.pause();
     await new Promise<void>((resolve) => watching.stream.once("metadata", () => resolve()));
     // Its end is behind what it does not take, so it is heard of only when that is taken.
-    await new Promise((resolve) => setTimeout(resolve, SELDOM.slowMs + 1_100));
+    await until("it is told to be slow", () => text().includes("WATCHER_SLOW"));
     watching.stream.resume();
     expect(refusalIn(await watching.ended)).to.include({ reason: "WATCHER_SLOW", retryMs: 500 });
     const next = parley.clients.watchMessages({ ...key, ...watching.at() });

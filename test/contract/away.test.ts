@@ -1,11 +1,7 @@
-import { randomUUID } from "node:crypto";
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { join } from "node:path";
 import { expect } from "chai";
-import type { Deletions } from "../../src/core/deletion.ts";
-import type { Ledger, Store } from "../../src/core/ports.ts";
-import type { Upkeep } from "../../src/core/upkeep.ts";
 import { Database } from "../../src/stacks/sql/database.ts";
 import { SqlDeletions } from "../../src/stacks/sql/deletions.ts";
 import { SqlLedger } from "../../src/stacks/sql/ledger.ts";
@@ -19,68 +15,8 @@ import {
   freshServers,
   productionMissing,
 } from "../support/servers.ts";
-import {
-  ALL,
-  chatJob,
-  EVERYTHING,
-  kinds,
-  messageJob,
-  newApplication,
-  numbersFrom,
-} from "./jobs.ts";
-
-const token = randomUUID();
-const key = { applicationToken: token, chatNumber: 1 };
-const deletion = { counter: key, throughNumber: 1, lastChat: 1, again: false, version: 1 };
-type Steps = { store: Store; ledger: Ledger; upkeep: Upkeep; deletions: Deletions };
-
-function everyStep({ store, ledger, upkeep, deletions }: Steps) {
-  const seen = { processId: "one", epoch: 1, accepts: 1 };
-  return {
-    insertApplication: () => store.insertApplication(newApplication()),
-    findApplication: () => store.findApplication(token),
-    listApplications: () => store.listApplications({ after: 0, limit: 1 }),
-    updateApplication: () => store.updateApplication(token, { name: "x", updateTime: new Date(0) }),
-    insertJobs: () => store.insertJobs([chatJob(token, 1), messageJob(key, 1)]),
-    findChat: () => store.findChat(key),
-    listChats: () => store.listChats(token, ALL),
-    listMessages: () => store.listMessages(key, ALL),
-    findMessages: () => store.findMessages(key, [1]),
-    updateCounts: () => store.updateCounts([{ counter: key, count: 1 }], new Date(0)),
-    noteGaps: () => store.noteGaps([{ ...key, range: { firstNumber: 1, lastNumber: 1 } }]),
-    listGaps: () => store.listGaps(1),
-    updateMessage: () => store.updateMessage(key, 1, {}, { ifVersion: 0, now: new Date(0) }),
-    closeGap: () => store.closeGap({ ...key, version: 1 }),
-    adoptIndex: () => store.adoptIndex("index"),
-    listChoreRuns: () => upkeep.listChoreRuns(),
-    noteChoreRun: () => upkeep.noteChoreRun({ name: "x", beganTime: new Date(0) }),
-    listSpans: () => upkeep.listSpans({ limit: 1 }),
-    countMessages: () => upkeep.countMessages(),
-    listCounters: () => upkeep.listCounters({ limit: 1 }),
-    drawPosition: () => upkeep.drawPosition(),
-    mendCount: () => upkeep.mendCount({ counter: key, from: 0, to: 1 }),
-    adoptedIndex: () => upkeep.adoptedIndex(),
-    get: () => ledger.get(),
-    begin: () => ledger.begin({ after: 0, runId: "run" }),
-    confirm: () => ledger.confirm({ epoch: 1, runId: "run" }),
-    adopt: () => ledger.adopt({ epoch: 1, runId: "run" }),
-    witness: () => ledger.witness(seen),
-    grant: () => ledger.grant({ counter: key, epoch: 1, known: true }),
-    listVoids: () => ledger.listVoids(key, EVERYTHING, 1),
-    countVoids: () => ledger.countVoids([{ counter: key, count: 1 }]),
-    insertVoids: () => ledger.insertVoids(key, { firstNumber: 1, lastNumber: 1 }),
-    ceiling: () => deletions.ceiling(key),
-    decide: () => deletions.decide(key, { known: true, now: new Date(0) }),
-    confirmDeletion: () => deletions.confirm(key),
-    listDeleted: () => deletions.listDeleted(key, [1]),
-    list: () => deletions.list(1, new Date(0)),
-    removeRows: () => deletions.removeRows(deletion, 1),
-    postpone: () => deletions.postpone(deletion, new Date(0)),
-    forget: () => deletions.forget(deletion),
-    findExpired: () => deletions.findExpired({ after: "", before: new Date(0), limit: 1 }),
-    expire: () => deletions.expire(key, { before: new Date(0), now: new Date(0), limit: 1 }),
-  };
-}
+import { ALL, kinds, messageJob, newApplication, numbersFrom } from "./jobs.ts";
+import { everyStep, type Steps, token } from "./steps.ts";
 
 /** Fails unless every step says within `withinMs` that the database is away. */
 async function expectAway(parts: Steps, withinMs: number): Promise<void> {
@@ -116,8 +52,7 @@ async function openProxy(target: URL) {
       });
     }
   });
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
+  await once(server.listen(0, "127.0.0.1"), "listening");
   const url = new URL(target);
   url.host = `127.0.0.1:${(server.address() as AddressInfo).port}`;
   const cut = () => {

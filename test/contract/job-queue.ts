@@ -121,15 +121,18 @@ export function jobQueueContract(
     it("lists parked jobs oldest first, and puts them back once with all their tries", async () => {
       const queue = await open();
       const now = Date.now();
+      expect(await queue.oldestMs()).to.equal(undefined);
       // The last two within one millisecond: then the order of their numbers tells.
       for (const hours of [2, 4, 1, 3, 3])
         await trusted.take(chat, { createMs: now - hours * HOUR_MS });
+      expect(await queue.oldestMs()).to.equal(now - 2 * HOUR_MS);
       let broken = true;
       const seen = new Seen(async () => {
         if (broken) throw new Error("out of order\nsecond line");
       });
       queue.process(10, seen.handle);
       const parked = await until(() => queue.listParked(10), 5);
+      expect(await queue.oldestMs()).to.equal(undefined);
       expect(parked.map(({ id }) => id)).to.deep.equal([2, 4, 5, 1, 3].map(idOf));
       expect((await queue.listParked(2)).map(({ id }) => id)).to.deep.equal([2, 4].map(idOf));
       expect(parked[0]!.error).to.contain("out of order");

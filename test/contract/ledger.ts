@@ -110,6 +110,22 @@ export function ledgerContract(name: string, open: () => Promise<Shared>, missin
         expect(await grant(epoch + 1)).to.deep.equal({ start: 0, ceiling: 64 });
       });
 
+      it("have room for all that is asked for at once", async () => {
+        const epoch = await nextEpoch();
+        const counter = { applicationToken: token };
+        const grant = (more: object) => ledger.grant({ counter, epoch, known: true, ...more });
+        expect(await grant({ room: 1_000 })).to.deep.equal({ start: 0, ceiling: 1_000 });
+        const raised = { start: 0, ceiling: 2_064 };
+        expect(await grant({ ceiling: 1_000, room: 9 })).to.deep.equal(raised);
+        expect(await grant({ ceiling: 1_000, room: 5_000 }), "raised meanwhile").to.deep.equal(
+          raised,
+        );
+        expect(await grant({ ceiling: 2_064, room: 5_000 })).to.deep.equal({
+          start: 0,
+          ceiling: 7_064,
+        });
+      });
+
       it("are refused for counters that nothing knows", async () => {
         await nextEpoch();
         const chat = (chatNumber: number) => ({ applicationToken: token, chatNumber });

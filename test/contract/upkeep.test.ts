@@ -110,6 +110,15 @@ describeStacks("upkeep", (stack) => {
     ]);
   });
 
+  it("sums the numbers that are void", async () => {
+    expect(await upkeep.sumVoids()).to.equal(0);
+    const { ledger } = parley.system.stack;
+    const counter = { applicationToken: tokens[1]!, chatNumber: 1 };
+    await ledger.insertVoids(counter, { firstNumber: 4, lastNumber: 9 });
+    await ledger.insertVoids({ applicationToken: tokens[1]! }, { firstNumber: 2, lastNumber: 2 });
+    expect(await upkeep.sumVoids()).to.equal(7);
+  });
+
   it("knows the index that the rows were written to", async () => {
     expect(await upkeep.adoptedIndex()).to.equal("");
     await parley.system.stack.store.adoptIndex("an index");

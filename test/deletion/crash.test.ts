@@ -1,6 +1,6 @@
 import { expect } from "chai";
 import { Redis } from "ioredis";
-import { State } from "../../src/client.ts";
+import { State } from "../../clients/typescript/src/contract.ts";
 import type { Core } from "../../src/core/core.ts";
 import { deleteWhole } from "../../src/core/deletion.ts";
 import { PURGE_AGAIN_MS } from "../../src/core/limits.ts";

@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { State } from "../../src/client.ts";
+import { State } from "../../clients/typescript/src/contract.ts";
 import { PURGE_AGAIN_MS } from "../../src/core/limits.ts";
 import { repairIndex, syncCounts } from "../../src/worker/chores.ts";
 import { purge } from "../../src/worker/purge.ts";
@@ -25,7 +25,8 @@ describeStacks("the purge", (stack) => {
     const answer = await parley.clients.createApplication({ application: { name: "purged" } });
     applicationToken = answer.application!.token;
     const waitFor = State.STATE_PERSISTED;
-    await parley.clients.createChat({ applicationToken, waitFor });
+    const chat = { externalId: "purged", attributes: { a: "b" } };
+    await parley.clients.createChat({ applicationToken, chat, waitFor });
     key = { applicationToken, chatNumber: 1 };
   });
   afterEach(async () => {

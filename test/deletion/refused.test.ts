@@ -1,6 +1,6 @@
 import { status } from "@grpc/grpc-js";
 import { expect } from "chai";
-import { State } from "../../src/client.ts";
+import { State } from "../../clients/typescript/src/contract.ts";
 import type { Core } from "../../src/core/core.ts";
 import { deleteWhole } from "../../src/core/deletion.ts";
 import type { Intake } from "../../src/core/intake.ts";

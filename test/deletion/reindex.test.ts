@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { State } from "../../src/client.ts";
+import { State } from "../../clients/typescript/src/contract.ts";
 import { PURGE_AGAIN_MS } from "../../src/core/limits.ts";
 import { expireMessages, purge } from "../../src/worker/purge.ts";
 import { indexed, settleIndex } from "../support/residue.ts";

@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { expect } from "chai";
-import { State } from "../../src/client.ts";
+import { State } from "../../clients/typescript/src/contract.ts";
 import type { MessageJob } from "../../src/core/jobs.ts";
 import { PURGE_AGAIN_MS } from "../../src/core/limits.ts";
 import { repairIndex, syncCounts } from "../../src/worker/chores.ts";

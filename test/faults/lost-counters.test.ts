@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { status } from "@grpc/grpc-js";
 import { expect } from "chai";
 import { Redis } from "ioredis";
-import { type Message, State } from "../../src/client.ts";
+import { type Message, State } from "../../clients/typescript/src/contract.ts";
 import {
   describeStacks,
   freshPlace,

@@ -2,7 +2,7 @@ import { cpSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "chai";
 import { createConnection } from "mysql2/promise";
-import { State } from "../../src/client.ts";
+import { State } from "../../clients/typescript/src/contract.ts";
 import {
   describeStacks,
   freshPlace,

@@ -31,6 +31,7 @@ const MESSAGE = {
   author: "Zoë",
   body: 'He said "no"\nمرحبا \u{1F468} \u2028',
 } as const;
+const TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 const CHAT = { kind: "chat", ...BASE, requestId: undefined } as const;
 const SAID = { attributes: { ref: "7", 'a"b': "Zoë" }, originalMs: 1_234_567_890_123 } as const;
 const COUNTER = { applicationToken: TOKEN, chatNumber: 7 };
@@ -46,6 +47,12 @@ describe("golden: the job", () => {
     expect(completeDraft(encodeDraft(named), given)).to.equal(jobs["chat, named"]);
     const said = { ...MESSAGE, ...SAID };
     expect(completeDraft(encodeDraft(said), given)).to.equal(jobs["message, with more"]);
+    expect(completeDraft(encodeDraft({ ...CHAT, trace: TRACE }), given)).to.equal(jobs.traced);
+  });
+
+  it("is read with its trace, or without one", () => {
+    expect(decodeJob(jobs.traced)).to.include({ trace: TRACE });
+    expect(decodeJob(jobs.chat)).not.to.have.property("trace");
   });
 
   it("is read as it was written, with and without what came later", () => {
@@ -164,6 +171,42 @@ suite("golden: Redis", () => {
     const next = await redis.accept(...keys, 2, 0, 100, 16, ...rest, "", "", ...job, "");
     replies["accept, key without a ceiling"] = next;
     expect(replies).to.deep.equal(golden("redis-replies.json"));
+  });
+
+  it("is answered about batches and external ids as it always was", async () => {
+    const keys = ["c", "ledger", "dirty", "jobs", "waiting"];
+    const step = (seen: number, backlogMax: number, ...request: string[]) =>
+      [1, seen, backlogMax, 16, "requests:", 3_600_000, ...request, "35mtxw8u", "c:"] as const;
+    const contents = ['"body":"one","number":', '"body":"two","number":'];
+    const batch = (seen = 0, backlogMax = 100, request = ["", ""]) =>
+      redis.acceptBatch(...keys, ...step(seen, backlogMax, ...request), "{", "}", ...contents);
+    const named = (lookOnly: number, backlogMax = 100) =>
+      redis.acceptNamed(
+        ...[...keys, "external", ...step(0, backlogMax, "", "")],
+        ...['{"number":', "}", "c-", "name", lookOnly],
+      );
+    await redis.install("ledger", 1);
+    const replies: Record<string, unknown> = { "batch, no key": await batch() };
+    await redis.grant("c", "ledger", "dirty", 1, 5, 0, "", 0);
+    Object.assign(replies, {
+      batch: await batch(0, 100, ["field", "digest"]),
+      "batch, replayed": await batch(0, 100, ["field", "digest"]),
+      "batch, reused": await batch(0, 100, ["field", "other"]),
+      "batch, seen more": await batch(3),
+      "batch, full": await batch(0, 3),
+      "named, looked up": await named(1),
+      named: await named(0),
+      "named, again": await named(0),
+      "named, while full": await named(1, 1),
+      "batch, again": await batch(),
+      "batch, exhausted": await batch(),
+      "free, another": await redis.forget("external", "name", 9),
+      free: await redis.forget("external", "name", 3),
+      jobs: await redis.hgetall("jobs"),
+      waiting: await redis.lrange("waiting", 0, -1),
+      dirty: await redis.hgetall("dirty"),
+    });
+    expect(replies).to.deep.equal(golden("batch-replies.json"));
   });
 
   it("is answered about suspects as it always was", async () => {

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { expect } from "chai";
 import { Redis } from "ioredis";
 import { type Connection, createConnection } from "mysql2/promise";
-import { State } from "../../src/client.ts";
+import { State } from "../../clients/typescript/src/contract.ts";
 import type { Finding, Rank } from "../../src/core/upkeep.ts";
 import { doctorOperation } from "../../src/operate/doctor.ts";
 import { quickCheck } from "../../src/stacks/sqlite/quick-check.ts";

@@ -2,7 +2,7 @@ import { cpSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "chai";
 import { Redis } from "ioredis";
-import { State } from "../../src/client.ts";
+import { State } from "../../clients/typescript/src/contract.ts";
 import { toConfig } from "../../src/config.ts";
 import { openSystem } from "../../src/system.ts";
 import { runCommand } from "../support/command.ts";

@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect } from "chai";
-import { State } from "../../src/client.ts";
+import { State } from "../../clients/typescript/src/contract.ts";
 import type { SearchDocument, SearchIndex } from "../../src/core/ports.ts";
 import { reindexOperation } from "../../src/operate/reindex.ts";
 import { repairIndex } from "../../src/worker/chores.ts";

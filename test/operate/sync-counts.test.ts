@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { State } from "../../src/client.ts";
+import { State } from "../../clients/typescript/src/contract.ts";
 import { runCommand } from "../support/command.ts";
 import { describeStacks, freshPlace, type Place, type Running, start } from "../support/system.ts";
 

@@ -3,7 +3,7 @@ import { DatabaseSync } from "node:sqlite";
 import { expect } from "chai";
 import { Redis } from "ioredis";
 import { createConnection } from "mysql2/promise";
-import { State } from "../../src/client.ts";
+import { State } from "../../clients/typescript/src/contract.ts";
 import { epochNewOperation } from "../../src/operate/epoch.ts";
 import { verifyCountsOperation } from "../../src/operate/verify-counts.ts";
 import { syncCounts } from "../../src/worker/chores.ts";

@@ -1,5 +1,6 @@
 import { expect } from "chai";
-import { State } from "../../src/client.ts";
+import { Redis } from "ioredis";
+import { type NumberRange, State } from "../../clients/typescript/src/contract.ts";
 import { productionMissing } from "../support/servers.ts";
 import { freshPlace, type Place, type Running, start } from "../support/system.ts";
 
@@ -38,6 +39,40 @@ production("two API processes on one set of servers", () => {
       const { messages, voids } = await parley[1]!.clients.listMessages({ ...key, pageSize: 200 });
       expect(messages.map((one) => one.number)).to.deep.equal(dense);
       expect(voids).to.deep.equal([]);
+    }
+  });
+
+  it("give batches of both ranges that do not meet, also after Redis was emptied", async () => {
+    const { application } = await parley[0]!.clients.createApplication({
+      application: { name: "raced by batches" },
+    });
+    const applicationToken = application!.token;
+    await parley[0]!.clients.createChat({ applicationToken, waitFor: State.STATE_PERSISTED });
+    const key = { applicationToken, chatNumber: 1 };
+    const ranges: NumberRange[] = [];
+    const run = () =>
+      Promise.all(
+        Array.from({ length: 20 }, async (_, at) => {
+          const messages = Array.from({ length: 1 + ((at * 37) % 150) }, () => ({ body: `${at}` }));
+          const request = { ...key, messages, waitFor: State.STATE_PERSISTED };
+          const { numbers } = await parley[at % 2]!.clients.batchCreateMessages(request);
+          expect(numbers!.lastNumber - numbers!.firstNumber).to.equal(messages.length - 1);
+          ranges.push(numbers!);
+        }),
+      );
+    await run();
+    const redis = new Redis(place.env.PARLEY_REDIS_URL!);
+    await redis.flushdb();
+    redis.disconnect();
+    await run();
+    ranges.sort((one, other) => one.firstNumber - other.firstNumber);
+    // A gap is where the counter was seeded above all that may have been given, and nowhere else.
+    const gaps = ranges.filter(
+      (one, at) => one.firstNumber - 1 !== (ranges[at - 1]?.lastNumber ?? 0),
+    );
+    expect(gaps).to.have.length.at.most(1);
+    for (const [at, one] of ranges.entries()) {
+      expect(one.firstNumber).to.be.above(ranges[at - 1]?.lastNumber ?? 0);
     }
   });
 });

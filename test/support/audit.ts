@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Chat, Message, NumberRange } from "../../src/client.ts";
+import type { Chat, Message, NumberRange } from "../../clients/typescript/src/contract.ts";
 import { toConfig } from "../../src/config.ts";
 import type { Stack } from "../../src/core/ports.ts";
 import { openStack } from "../../src/stacks/open.ts";

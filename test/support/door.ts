@@ -95,7 +95,11 @@ export function everyCall(clients: Clients, applicationToken: string) {
     createMessage: () => clients.createMessage({ ...chat, message: { body: "body" } }),
     updateMessage: () =>
       clients.updateMessage({ ...chat, number: 1, message: { body: "another body" } }),
-    deleteMessage: () => clients.deleteMessage({ ...chat, number: 1 }),
+    deleteMessage: async () => {
+      // One of its own: what was deleted cannot be changed by the next who calls all of these.
+      const { message } = await clients.createMessage({ ...chat, message: { body: "body" } });
+      await clients.deleteMessage({ ...chat, number: message!.number });
+    },
   };
   const unbound = {
     listApplications: () => clients.listApplications({}),

@@ -45,6 +45,7 @@ function legalText(name: string, names: Names): fc.Arbitrary<string> {
       { arbitrary: fc.constantFrom(...names.otherTokens), weight: 1 },
     );
   }
+  if (name === "external_id") return fc.constantFrom("", "", "a", "a ", "A");
   if (name === "page_token") return fc.constantFrom("", "", "MS4x", "bm90IG91cnM");
   if (name === "request_id") return fc.constantFrom("", ...names.requestIds);
   if (name === "order_by") return fc.constantFrom("", "number", "number desc", " number  asc ");
@@ -59,6 +60,18 @@ function writeText(tag: number, bytes: Uint8Array): Uint8Array {
 /** One occurrence of a field, tag and all. */
 function fieldBytes(field: DescField, names: Names, depth: number): fc.Arbitrary<Uint8Array> {
   const tag = field.number;
+  if (field.fieldKind === "map") {
+    const text = fc.oneof(
+      { arbitrary: fc.constantFrom("a", "b", "", "__proto__", "x".repeat(65)), weight: 1 },
+      { arbitrary: anyText.filter((one) => one.length <= 64), weight: 1 },
+    );
+    const raw = fc.oneof({ arbitrary: text.map(bytesOf), weight: 9 }, hostileBytes);
+    return fc
+      .tuple(raw, raw)
+      .map(([key, value]) =>
+        writeText(tag, Buffer.concat([writeText(1, key), writeText(2, value)])),
+      );
+  }
   if (field.message !== undefined) {
     const inner =
       depth > 3 ? fc.uint8Array({ maxLength: 8 }) : messageOf(field.message, names, depth + 1);

@@ -49,7 +49,7 @@ async function keysOf({ place, config, system }: Running, token: string) {
   ).length;
   if (place.stack === "embedded") return { parked };
   const redis = new Redis(config.PARLEY_REDIS_URL);
-  const keys = await redis.keys(`APP-${token}*`);
+  const keys = await redis.keys(`*${token}*`);
   const fields = async (name: string) =>
     (await redis.hkeys(name)).filter((field) => field.includes(token)).length;
   const counts = {

@@ -1,6 +1,4 @@
 import { credentials, Metadata, type ServiceError } from "@grpc/grpc-js";
-import { BadRequest, ErrorInfo, RetryInfo } from "../../gen/google/rpc/error_details.ts";
-import { Status } from "../../gen/google/rpc/status.ts";
 import {
   ApplicationServiceClient,
   BatchCreateMessagesRequest,
@@ -22,7 +20,9 @@ import {
   UpdateApplicationRequest,
   UpdateMessageRequest,
   WatchMessagesRequest,
-} from "../../src/client.ts";
+} from "../../clients/typescript/src/contract.ts";
+import { BadRequest, ErrorInfo, RetryInfo } from "../../gen/google/rpc/error_details.ts";
+import { Status } from "../../gen/google/rpc/status.ts";
 import { type Config, toConfig } from "../../src/config.ts";
 import type { Connection } from "../../src/connect.ts";
 import { type Logger, openLog } from "../../src/log.ts";

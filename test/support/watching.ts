@@ -1,5 +1,5 @@
 import { type ClientReadableStream, type ServiceError, status } from "@grpc/grpc-js";
-import type { Message, WatchMessagesResponse } from "../../src/client.ts";
+import type { Message, WatchMessagesResponse } from "../../clients/typescript/src/contract.ts";
 
 /** What a caller heard of a chat: how far it came, and how its stream ended. */
 export interface Watching {

@@ -6,7 +6,7 @@ import {
   ListMessagesResponse,
   SearchMessagesResponse,
   State,
-} from "../../src/client.ts";
+} from "../../clients/typescript/src/contract.ts";
 import type { Clients } from "./system.ts";
 import { AWKWARD_TEXTS } from "./texts.ts";
 

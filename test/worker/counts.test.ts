@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { State } from "../../src/client.ts";
+import { State } from "../../clients/typescript/src/contract.ts";
 import { syncCounts } from "../../src/worker/chores.ts";
 import { Scheduler } from "../../src/worker/scheduler.ts";
 import {

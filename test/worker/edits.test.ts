@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { State } from "../../src/client.ts";
+import { State } from "../../clients/typescript/src/contract.ts";
 import type { MessageJob } from "../../src/core/jobs.ts";
 import { Applier } from "../../src/worker/apply.ts";
 import { repairIndex } from "../../src/worker/chores.ts";

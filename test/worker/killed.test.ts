@@ -3,7 +3,7 @@ import { randomUUID } from "node:crypto";
 import { once } from "node:events";
 import type { ServiceError } from "@grpc/grpc-js";
 import { expect } from "chai";
-import type { Message } from "../../src/client.ts";
+import type { Message } from "../../clients/typescript/src/contract.ts";
 import { spawnCommand } from "../support/command.ts";
 import { productionMissing } from "../support/servers.ts";
 import { freshPlace, type Place, type Running, start } from "../support/system.ts";

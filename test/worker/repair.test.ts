@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { State } from "../../src/client.ts";
+import { State } from "../../clients/typescript/src/contract.ts";
 import { FOLD_VERSION } from "../../src/core/fold.ts";
 import type { MessageJob } from "../../src/core/jobs.ts";
 import { repairIndex } from "../../src/worker/chores.ts";

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect } from "chai";
-import { State } from "../../src/client.ts";
+import { State } from "../../clients/typescript/src/contract.ts";
 import { jobIdOf, type MessageJob } from "../../src/core/jobs.ts";
 import { Numbering } from "../../src/core/numbering.ts";
 import type { Counter } from "../../src/core/ports.ts";

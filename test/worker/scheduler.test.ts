@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { State } from "../../src/client.ts";
+import { State } from "../../clients/typescript/src/contract.ts";
 import type { Stack } from "../../src/core/ports.ts";
 import { lastTick, Scheduler } from "../../src/worker/scheduler.ts";
 import {

@@ -58,8 +58,8 @@ export interface Chat {
   externalId: string;
   /**
    * What the caller wants to keep with the chat: at most 32 entries, keys of 1 to 64 characters
-   * without NUL, keys and values together at most 2 KiB (2,048 bytes) of UTF-8. They are returned
-   * everywhere and not searched.
+   * without NUL and not `__proto__`, values without NUL, keys and values together at most 2 KiB
+   * (2,048 bytes) of UTF-8. They are returned everywhere and not searched.
    */
   attributes: { [key: string]: string };
 }
@@ -74,7 +74,8 @@ export interface CreateChatRequest {
   /**
    * Only `external_id` and `attributes` are read; may be left out. With an `external_id` the call
    * is get-or-create: where the application has a chat of that name, whoever created it and however
-   * long ago, that chat is the answer as it is, and nothing is created.
+   * long ago, that chat is the answer as it is, and nothing is created. A chat that is deleted frees
+   * its name.
    */
   chat:
     | Chat
@@ -104,9 +105,12 @@ export interface CreateChatResponse {
 
 export interface GetChatRequest {
   applicationToken: string;
-  /** Either this or `external_id`. */
+  /** Exactly one of this and `external_id`. */
   number: number;
-  /** Either this or `number`. */
+  /**
+   * Exactly one of this and `number`. Where counters were lost and a chat came back late, two can have
+   * one name; it is that of the newest.
+   */
   externalId: string;
 }
 

@@ -56,13 +56,13 @@ export interface Message {
     | undefined;
   /**
    * What the caller wants to keep with the message: at most 32 entries, keys of 1 to 64 characters
-   * without NUL, keys and values together at most 2 KiB (2,048 bytes) of UTF-8. They are returned
-   * everywhere and not searched.
+   * without NUL and not `__proto__`, values without NUL, keys and values together at most 2 KiB
+   * (2,048 bytes) of UTF-8. They are returned everywhere and not searched.
    */
   attributes: { [key: string]: string };
   /**
    * When it was written where it comes from, as the caller says; for messages that are imported. It
-   * has milliseconds and does not order anything.
+   * has milliseconds, is from 1970 on, and does not order anything.
    */
   originalTime:
     | Date
@@ -185,7 +185,10 @@ export interface BatchCreateMessagesRequest {
    * `original_time` are read.
    */
   messages: Message[];
-  /** As in CreateMessage, for all of them together. */
+  /**
+   * As in CreateMessage, for all of them together: the same id with the same messages returns the
+   * same numbers.
+   */
   requestId: string;
   /** As in CreateMessage: answer only when all of them have reached this state. */
   waitFor: State;
@@ -3070,7 +3073,8 @@ export const MessageServiceService = {
   },
   /**
    * Gives many messages consecutive numbers and queues them, all or none.
-   * Errors: as CreateMessage. A field of one message is named `messages[3].body`.
+   * Errors: as CreateMessage. A field of one message is named `messages[3].body`, and of very many
+   * that are wrong the first are named. BACKLOG_FULL says that there is no room for all of them.
    */
   batchCreateMessages: {
     path: "/parley.v1.MessageService/BatchCreateMessages" as const,
@@ -3164,7 +3168,8 @@ export interface MessageServiceServer extends UntypedServiceImplementation {
   searchMessages: handleUnaryCall<SearchMessagesRequest, SearchMessagesResponse>;
   /**
    * Gives many messages consecutive numbers and queues them, all or none.
-   * Errors: as CreateMessage. A field of one message is named `messages[3].body`.
+   * Errors: as CreateMessage. A field of one message is named `messages[3].body`, and of very many
+   * that are wrong the first are named. BACKLOG_FULL says that there is no room for all of them.
    */
   batchCreateMessages: handleUnaryCall<BatchCreateMessagesRequest, BatchCreateMessagesResponse>;
   /**
@@ -3277,7 +3282,8 @@ export interface MessageServiceClient extends Client {
   ): ClientUnaryCall;
   /**
    * Gives many messages consecutive numbers and queues them, all or none.
-   * Errors: as CreateMessage. A field of one message is named `messages[3].body`.
+   * Errors: as CreateMessage. A field of one message is named `messages[3].body`, and of very many
+   * that are wrong the first are named. BACKLOG_FULL says that there is no room for all of them.
    */
   batchCreateMessages(
     request: BatchCreateMessagesRequest,

@@ -31,6 +31,25 @@ export class JobDesk {
     });
   }
 
+  /** Jobs come in at the head of a list and leave at its end. */
+  oldestMs(): Promise<number | undefined> {
+    return this.connection.use(async (redis) => {
+      const [waiting, active, delayed, suspects] = await Promise.all([
+        redis.lindex(WAITING, -1),
+        redis.lindex(ACTIVE, -1),
+        redis.zrange(DELAYED, "0", "0"),
+        redis.zrange(SUSPECTS, "0", "0"),
+      ]);
+      const ids = [waiting, active, ...delayed, ...suspects].filter((id) => id !== null);
+      if (ids.length === 0) return undefined;
+      const found = await redis.hmget(JOBS, ...ids);
+      const times = found.flatMap((json) =>
+        json === null ? [] : parseJob(json).options.timestamp,
+      );
+      return times.length === 0 ? undefined : Math.min(...times);
+    });
+  }
+
   /** Every look of a worker sets this block for as long, see stalled.lua. */
   attended(): Promise<boolean> {
     return this.connection.use(async (redis) => (await redis.exists(STALL_BLOCK)) === 1);

@@ -101,6 +101,10 @@ export class BeeQueue implements JobQueue {
     return this.desk.counts();
   }
 
+  oldestMs(): Promise<number | undefined> {
+    return this.desk.oldestMs();
+  }
+
   attended(): Promise<boolean> {
     return this.desk.attended();
   }

@@ -77,6 +77,14 @@ export class SqlUpkeep implements Upkeep {
     });
   }
 
+  sumVoids(): Promise<number> {
+    return this.database.read(async (em) => {
+      const sql = "SELECT SUM(last_number - first_number + 1) AS sum FROM voids";
+      const [row] = await this.database.rows<{ sum: number | string | null }>(em, sql);
+      return Number(row?.sum ?? 0);
+    });
+  }
+
   listCounters(page: { after?: Position; limit: number }): Promise<StoredCounter[]> {
     const { after = START, limit } = page;
     const [application, chat] = after;

@@ -47,8 +47,10 @@ export function prepareQueue(db: IntakeDb) {
       (SELECT COUNT(*) FROM jobs WHERE parked = 1) AS parked,
       (SELECT COUNT(*) FROM jobs WHERE level > 0 AND parked = 0) AS suspects,
       (SELECT COUNT(*) FROM jobs WHERE due_ms > ?1 AND due_ms > 0 AND parked = 0) AS delayed`);
+  const oldest = db.prepare("SELECT create_ms FROM jobs WHERE parked = 0 ORDER BY seq LIMIT 1");
 
   return {
+    oldest: () => (oldest.get() as { create_ms: number } | undefined)?.create_ms,
     jobsAfter: (seq: number, limit: number) => jobsAfter.all(seq, limit) as unknown as JobRow[],
     job: (seq: number) => job.get(seq) as JobRow | undefined,
     find: (id: string) => find.get(id) as WholeRow | undefined,

@@ -77,6 +77,10 @@ export class SqliteQueue implements JobQueue {
     return { waiting, inWork, delayed, suspects, parked };
   }
 
+  async oldestMs(): Promise<number | undefined> {
+    return this.db.read(() => this.sql.oldest());
+  }
+
   /** Nobody else can have the folder. */
   async attended(): Promise<boolean> {
     return this.work !== undefined && !this.stopped;

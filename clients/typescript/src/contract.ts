@@ -1,7 +1,7 @@
-// The generated clients, as other projects import them: `import { ... } from "parley/client"`.
+// The contract itself: generated types, and stubs for who wants no more than gRPC gives.
 
-export { BadRequest, ErrorInfo, RetryInfo } from "../gen/google/rpc/error_details.ts";
-export { Status } from "../gen/google/rpc/status.ts";
+export { BadRequest, ErrorInfo, RetryInfo } from "../../../gen/google/rpc/error_details.ts";
+export { Status } from "../../../gen/google/rpc/status.ts";
 export {
   Application,
   ApplicationServiceClient,
@@ -17,7 +17,7 @@ export {
   ListApplicationsResponse,
   UpdateApplicationRequest,
   UpdateApplicationResponse,
-} from "../gen/parley/v1/application.ts";
+} from "../../../gen/parley/v1/application.ts";
 export {
   Chat,
   Chat_AttributesEntry,
@@ -32,11 +32,11 @@ export {
   GetChatResponse,
   ListChatsRequest,
   ListChatsResponse,
-} from "../gen/parley/v1/chat.ts";
+} from "../../../gen/parley/v1/chat.ts";
 export {
   ErrorDetails,
   ErrorReason,
-} from "../gen/parley/v1/errors.ts";
+} from "../../../gen/parley/v1/errors.ts";
 export {
   BatchCreateMessagesRequest,
   BatchCreateMessagesResponse,
@@ -63,8 +63,8 @@ export {
   WatchMessagesResponse,
   WatchMessagesResponse_CaughtUp,
   WatchMessagesResponse_Heartbeat,
-} from "../gen/parley/v1/message.ts";
+} from "../../../gen/parley/v1/message.ts";
 export {
   NumberRange,
   State,
-} from "../gen/parley/v1/state.ts";
+} from "../../../gen/parley/v1/state.ts";
