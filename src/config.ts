@@ -1,38 +1,8 @@
 import { z } from "zod";
+import { address, cron, flag, ratio, url, whole } from "./setting-kinds.ts";
 
 // The only reader of process.env. Every setting is a line of the table below, which is also where
 // docs/settings.md and the README's table come from.
-
-/** A whole number within bounds that its error names. */
-function whole(min: number, max: number) {
-  const error = `must be a whole number from ${min} to ${max}`;
-  return z.coerce.number({ error }).int(error).min(min, error).max(max, error);
-}
-
-const cron = z
-  .string()
-  .regex(/^\S+(\s+\S+){4,5}$/, "must be a cron line of five or six fields")
-  .describe("cron line of 5 or 6 fields, in UTC");
-const flag = z.enum(["true", "false"]).transform((text) => text === "true");
-const ADDRESS = /^(\[[0-9a-fA-F:]+\]|[^:\s]+):\d{1,5}$/;
-const address = z
-  .string()
-  .refine(
-    (text) => ADDRESS.test(text) && Number(text.split(":").pop()) <= 65_535,
-    "must be host:port with a port up to 65535",
-  )
-  .describe("`host:port`");
-const RATIO = "must be a number from 0 to 1";
-const ratio = z.coerce.number({ error: RATIO }).min(0, RATIO).max(1, RATIO);
-const url = (...protocols: string[]) => {
-  const begins = protocols.map((one) => `${one}://`).join(" or ");
-  return z
-    .string()
-    .refine((text) => protocols.includes(URL.parse(text)?.protocol.slice(0, -1) ?? ""), {
-      error: `must be a URL that begins with ${begins}`,
-    })
-    .describe(`URL, ${begins}`);
-};
 
 interface Setting {
   default: string;
