@@ -21,6 +21,8 @@ export function everyStep({ store, ledger, upkeep, deletions }: Steps) {
     findChat: () => store.findChat(key),
     listChats: () => store.listChats(token, ALL),
     listMessages: () => store.listMessages(key, ALL),
+    findNamedChat: () => store.findNamedChat({ applicationToken: token, externalId: "x" }),
+    countRows: () => store.countMessages(key, { firstNumber: 1, lastNumber: 1 }),
     findMessages: () => store.findMessages(key, [1]),
     updateCounts: () => store.updateCounts([{ counter: key, count: 1 }], new Date(0)),
     noteGaps: () => store.noteGaps([{ ...key, range: { firstNumber: 1, lastNumber: 1 } }]),
