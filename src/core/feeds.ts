@@ -55,11 +55,20 @@ export class Feeds {
     };
   }
 
+  /**
+   * Runs what one alone reads, when it is its turn: thousands may come at once, after a restart of
+   * what they watched on, and would wait for the database longer than it lets anybody wait.
+   */
+  pass<T>(signal: AbortSignal, step: () => Promise<T>): Promise<T> {
+    return this.gates.others.pass(1, signal, step);
+  }
+
   /** Reads what follows a position, for one who is behind. */
   read(core: Core, key: ChatKey, position: Position, signal: AbortSignal): Promise<WatchPage> {
     const { now, pendingMs } = this.options;
-    const look = { nowMs: now(), pendingMs, quick: false, signal };
-    return this.gates.others.pass(1, signal, () => readOn(core, key, position, look));
+    return this.pass(signal, () =>
+      readOn(core, key, position, { nowMs: now(), pendingMs, quick: false, signal }),
+    );
   }
 
   /** Takes a seat at the chat's feed, which begins where the first who comes has got to. */

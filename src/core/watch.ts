@@ -43,11 +43,13 @@ class Watch {
   async *run(): AsyncGenerator<WatchMessagesResponse> {
     const { core, key, call } = this;
     const { afterNumber: after, afterChange } = this.request;
-    await requireChat(core, key, call);
-    const [last, changes] = await Promise.all([
-      lastOf(core, key, call.signal),
-      core.store.changeCount(key, call.signal),
-    ]);
+    const [last, changes] = await core.feeds.pass(call.signal, async () => {
+      await requireChat(core, key, call);
+      return Promise.all([
+        lastOf(core, key, call.signal),
+        core.store.changeCount(key, call.signal),
+      ]);
+    });
     // What is asked for may be above what is there, by a caller's fault or after a loss.
     const change = afterChange === 0 ? changes : Math.min(afterChange, changes);
     this.position = new Position({ number: Math.min(after, last), change, after });

@@ -119,7 +119,7 @@ describeStacks(`who watches a chat, seed ${seed}`, (stack) => {
     const writing = say(parley, key, total);
     const { store } = parley.system.stack;
     const editing = (async () => {
-      for (let edits = 0; edits < 150; edits++) {
+      for (let edits = 0; edits < 60; edits++) {
         const [last] = await store.listMessages(key, {
           ...{ after: 0, before: Number.POSITIVE_INFINITY, order: "desc", limit: 1 },
         });
