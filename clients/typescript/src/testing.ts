@@ -89,8 +89,10 @@ function addressOf(child: ChildProcess): Promise<string> {
     const fail = (why: string) => reject(new Error(`the test server ${why}:\n${said}`));
     const timer = setTimeout(() => fail("did not start in time"), START_MAX_MS);
     child.once("error", ({ message }) => fail(message));
-    child.once("exit", () => fail("ended before it served"));
-    child.once("close", () => clearTimeout(timer));
+    child.once("close", () => {
+      clearTimeout(timer);
+      fail("ended before it served");
+    });
     for (const stream of [child.stdout!, child.stderr!]) {
       stream.setEncoding("utf8").on("data", (text: string) => {
         said = `${said}${text}`.slice(-10_000);
