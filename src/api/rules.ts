@@ -193,7 +193,7 @@ export const rules = {
     beforeNumber: bound,
   }),
   searchMessages: z.object({ ...chatKey, ...page, query: characters(1, QUERY_CHARACTERS_MAX) }),
-  watchMessages: z.object({ ...chatKey, afterNumber: bound, afterChange: position }),
+  watchMessages: z.object({ ...chatKey, afterNumber: bound, afterChange: position.optional() }),
 };
 
 /** True where the mask, an empty one included, covers the name. */

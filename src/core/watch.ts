@@ -51,7 +51,7 @@ class Watch {
       ]);
     });
     // What is asked for may be above what is there, by a caller's fault or after a loss.
-    const change = afterChange === 0 ? changes : Math.min(afterChange, changes);
+    const change = Math.min(afterChange ?? changes, changes);
     this.position = new Position({ number: Math.min(after, last), change, after });
     this.backlog = last;
     // Who comes to what is new already has nothing to read.

@@ -113,6 +113,19 @@ describeStacks(`who watches a chat, seed ${seed}`, (stack) => {
     expect(again.words).to.deep.equal(["caughtUp"]);
   });
 
+  it("hears of the first edit of a chat, made while it was away", async () => {
+    const key = await newChat(parley);
+    await say(parley, key, 1);
+    const before = watch(key);
+    await before.heard("message 1", "caughtUp");
+    await before.cancel();
+    await edit(key, 1, "first");
+    const next = watch(key, before.at());
+    await next.heard("caughtUp");
+    await next.cancel();
+    expect(next.words).to.deep.equal(['changed 1 "first"', "caughtUp"]);
+  });
+
   it("comes to the same messages as the rows, whatever is edited while it is cut", async () => {
     const key = await newChat(parley);
     const total = 200;

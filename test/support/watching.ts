@@ -24,12 +24,12 @@ export interface Watching {
 
 export function watching(
   stream: ClientReadableStream<WatchMessagesResponse>,
-  { afterNumber = 0, afterChange = 0 }: { afterNumber?: number; afterChange?: number },
+  { afterNumber = 0, afterChange }: { afterNumber?: number; afterChange?: number },
 ): Watching {
   const words: string[] = [];
   const messages: Message[] = [];
   const changed: Message[] = [];
-  const at = { afterNumber, afterChange };
+  const at = { afterNumber, afterChange: afterChange ?? 0 };
   let look = () => {};
   stream.on("data", ({ event, changeNumber }: WatchMessagesResponse) => {
     words.push(wordOf(event));

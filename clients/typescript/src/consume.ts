@@ -59,7 +59,7 @@ export class Consumer {
   /** Those of them that the stream of now knows nothing of. */
   private orphans = new Ranges([]);
   private lookedMs = 0;
-  /** True where `afterChange` is what was seen, also when it is 0. */
+  /** False until a stream has said where the changes stand. */
   private changesKnown: boolean;
 
   constructor(messages: Messages, calls: Calls, options: ConsumeOptions) {
@@ -87,15 +87,12 @@ export class Consumer {
       try {
         this.orphans = this.pending.copy();
         yield* this.found();
-        const { afterNumber, afterChange } = this;
+        const { afterNumber } = this;
+        const afterChange = this.changesKnown ? this.afterChange : undefined;
         const wanted = { applicationToken, chatNumber, afterNumber, afterChange };
-        // To the server 0 means from now on, so the first changes of a chat can have been missed.
-        let unseen = this.changesKnown && afterChange === 0;
         for await (const event of this.messages.watch(wanted, { signal })) {
           failures = 0;
           this.changesKnown = true;
-          if (unseen && event.changeNumber > 0) yield* this.changedUpTo(afterNumber);
-          unseen = false;
           yield event;
           if (Date.now() - this.lookedMs > LOOK_MS) yield* this.found();
         }
@@ -127,16 +124,6 @@ export class Consumer {
           if (stored) yield { event: { $case: "changed", value }, changeNumber };
         }
       }
-    }
-  }
-
-  /** All that was changed so far. It walks the chat, which only its first changes ever cost. */
-  private async *changedUpTo(number: number): AsyncGenerator<Event, void, undefined> {
-    const { applicationToken, chatNumber, signal } = this.options;
-    const wanted = { applicationToken, chatNumber, beforeNumber: number + 1, pageSize: 1_000 };
-    for await (const value of this.messages.list(wanted, { signal })) {
-      const isSeen = !this.pending.has(value.number);
-      if (isSeen && isChanged(value)) yield { event: { $case: "changed", value }, changeNumber: 0 };
     }
   }
 

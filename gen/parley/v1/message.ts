@@ -252,9 +252,10 @@ export interface WatchMessagesRequest {
   afterNumber: number;
   /**
    * `change_number` of the last response of an earlier stream: the edits and deletions since then,
-   * of messages up to `after_number`, are sent too. 0 means only those made from now on.
+   * of messages up to `after_number`, are sent too. Left out, only those made from now on; 0 means
+   * from the first.
    */
-  afterChange: number;
+  afterChange?: number | undefined;
 }
 
 export interface WatchMessagesResponse {
@@ -2552,7 +2553,7 @@ export const DeleteMessageResponse: MessageFns<DeleteMessageResponse> = {
 };
 
 function createBaseWatchMessagesRequest(): WatchMessagesRequest {
-  return { applicationToken: "", chatNumber: 0, afterNumber: 0, afterChange: 0 };
+  return { applicationToken: "", chatNumber: 0, afterNumber: 0, afterChange: undefined };
 }
 
 export const WatchMessagesRequest: MessageFns<WatchMessagesRequest> = {
@@ -2566,7 +2567,7 @@ export const WatchMessagesRequest: MessageFns<WatchMessagesRequest> = {
     if (message.afterNumber !== 0) {
       writer.uint32(24).int64(message.afterNumber);
     }
-    if (message.afterChange !== 0) {
+    if (message.afterChange !== undefined) {
       writer.uint32(32).int64(message.afterChange);
     }
     return writer;
@@ -2650,7 +2651,7 @@ export const WatchMessagesRequest: MessageFns<WatchMessagesRequest> = {
         ? globalThis.Number(object.afterChange)
         : isSet(object.after_change)
         ? globalThis.Number(object.after_change)
-        : 0,
+        : undefined,
     };
   },
 
@@ -2665,7 +2666,7 @@ export const WatchMessagesRequest: MessageFns<WatchMessagesRequest> = {
     if (message.afterNumber !== 0) {
       obj.afterNumber = Math.round(message.afterNumber);
     }
-    if (message.afterChange !== 0) {
+    if (message.afterChange !== undefined) {
       obj.afterChange = Math.round(message.afterChange);
     }
     return obj;
@@ -2679,7 +2680,7 @@ export const WatchMessagesRequest: MessageFns<WatchMessagesRequest> = {
     message.applicationToken = object.applicationToken ?? "";
     message.chatNumber = object.chatNumber ?? 0;
     message.afterNumber = object.afterNumber ?? 0;
-    message.afterChange = object.afterChange ?? 0;
+    message.afterChange = object.afterChange ?? undefined;
     return message;
   },
 };
