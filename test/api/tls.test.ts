@@ -189,15 +189,15 @@ describe("TLS", () => {
       };
       const own = { PARLEY_GRPC_ADDRESS: target, ...server };
       const keyed = { ...caller, PARLEY_CLIENT_KEY: key.key };
-      const load = ["import", "--file", path("lines.jsonl")];
+      const load = ["import", "--file", path("lines.jsonl"), "--json"];
       const ownCaller = { ...own, PARLEY_CLIENT_CERT_FILE: path("caller.pem") };
       const health = await runCommand(["health"], caller);
       const ownHealth = await runCommand(["health"], ownCaller);
       const loaded = await runCommand(load, keyed);
-      const refused = await runCommand(load, caller);
+      const refused = await runCommand([...load, "--state", path("another")], caller);
       expect(health).to.include({ code: 0, stderr: "" });
       expect(ownHealth).to.include({ code: 0, stderr: "" });
-      expect(JSON.parse(loaded.stdout)).to.include({ messages: 1, badLines: 0 });
+      expect(JSON.parse(loaded.stdout).summary).to.include({ messages: 1, bad_lines: 0 });
       expect(refused.code).to.equal(1);
       expect(refused.stderr).to.contain("authorization: must be there once");
     });
