@@ -14,6 +14,7 @@ import { chatJob, newApplication } from "../contract/jobs.ts";
 import type { Wire } from "../contract/wire.ts";
 import { pick } from "../support/random.ts";
 import { type Place, testLog } from "../support/system.ts";
+import { bodiesOf, LAST } from "./calls.ts";
 import { findUnexplained } from "./explained.ts";
 import { LOSSES, type Mode } from "./losses.ts";
 import { type Copy, cutConnections, evict, putBack, takeCopy } from "./redis-copies.ts";
@@ -22,8 +23,6 @@ import { Turns } from "./turns.ts";
 
 const CALLERS = 3;
 const CHATS = 2;
-/** The body of the call that ends a run in each chat. */
-const LAST = "last";
 
 /** An API process. The one that follows it when it dies uses the same connections. */
 interface Api {
@@ -116,15 +115,18 @@ export class World {
   /** Whoever numbers in a process; all its steps wait for their turns, as steps of this stack. */
   private begin(stack: Stack): Numbering {
     const inspect = async () => this.disguise(await stack.intake.inspect());
-    const accept: Stack["intake"]["accept"] = async (request) => {
-      const result = await stack.intake.accept(request);
-      // The step was done, and its answer was lost with the connection.
+    // The step was done, and its answer was lost with the connection.
+    const answered = <T>(result: T): T => {
       if (this.random() < (this.mode === "cut" ? 0.4 : 0.05))
         throw new ParleyError("COUNTERS_UNAVAILABLE", "cut");
       return result;
     };
+    const accept: Stack["intake"]["accept"] = async (request) =>
+      answered(await stack.intake.accept(request));
+    const acceptBatch: Stack["intake"]["acceptBatch"] = async (request) =>
+      answered(await stack.intake.acceptBatch(request));
     const parts = {
-      intake: this.turns.wrap(stack, stack.intake, { inspect, accept }),
+      intake: this.turns.wrap(stack, stack.intake, { inspect, accept, acceptBatch }),
       ledger: this.turns.wrap(stack, stack.ledger),
     };
     const epochs = new Epochs({
@@ -182,9 +184,12 @@ export class World {
   private async accept(numbering: Numbering, at: number, id: string): Promise<Given> {
     const requestId = id === LAST ? undefined : id;
     const request = requestId === undefined ? undefined : { id, digest: "same" };
-    const job = { kind: "message", ...this.chats[at]!, body: id, author: "", createMs: 1 } as const;
+    const job = { kind: "message", ...this.chats[at]!, createMs: 1, requestId } as const;
+    const messages = bodiesOf(id).map((body) => ({ body, author: "" }));
     const { signal } = new AbortController();
-    const found = await numbering.accept({ ...job, requestId }, request, signal);
+    const found = await (messages.length === 1
+      ? numbering.accept({ ...job, ...messages[0]! }, request, signal)
+      : numbering.acceptBatch({ ...job, messages }, request, signal));
     if (found === undefined) throw new Error(`chat ${at + 1} was not found`);
     return found;
   }
@@ -200,11 +205,13 @@ export class World {
   private note(at: number, id: string, { number, replayed }: Given): void {
     if (replayed) this.count.replayed++;
     else this.count.answered++;
-    const before = this.answered[at]!.get(number);
-    if (before !== undefined && before !== id) {
-      this.violations.push(`number ${number} of chat ${at + 1} was given twice`);
+    for (const [offset, body] of bodiesOf(id).entries()) {
+      const before = this.answered[at]!.get(number + offset);
+      if (before !== undefined && before !== body) {
+        this.violations.push(`number ${number + offset} of chat ${at + 1} was given twice`);
+      }
+      this.answered[at]!.set(number + offset, body);
     }
-    this.answered[at]!.set(number, id);
     const first = this.given.get(id);
     if (first !== undefined && first !== number) {
       this.violations.push(`request ${id} was given ${first} and ${number}`);
