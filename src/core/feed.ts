@@ -5,7 +5,7 @@ import type { Gate } from "./gate.ts";
 import { WATCH_ROOM_MS, WATCH_TURN_MAX } from "./limits.ts";
 import type { ChatKey } from "./ports.ts";
 import { partsOf, Seat } from "./seat.ts";
-import { readOn } from "./watch-page.ts";
+import { readOn, type WatchPage } from "./watch-page.ts";
 import type { Position, WatchEvent } from "./watch-position.ts";
 
 /** How often, how long and how many; see limits.ts. */
@@ -17,6 +17,12 @@ export interface FeedOptions {
   storeAwayMs: number;
 }
 
+/** Looks with a reason, and those at chats of which nobody said that there is anything new. */
+export interface FeedGates {
+  hinted: Gate;
+  idle: Gate;
+}
+
 /**
  * Reads what is new in one chat, once for all in this process who watch it: at each hint, and every
  * few seconds without one. It lives as long as somebody has a seat.
@@ -25,7 +31,7 @@ export class Feed {
   private readonly core: Core;
   private readonly key: ChatKey;
   private readonly position: Position;
-  private readonly gate: Gate;
+  private readonly gates: FeedGates;
   private readonly options: FeedOptions;
   private readonly seats = new Set<Seat>();
   /** Its reads are short, and what they find is of use to whoever comes next. */
@@ -37,13 +43,13 @@ export class Feed {
 
   /** Goes on from a position; `onEnd` is called when nobody can take a seat any more. */
   constructor(
-    parts: { core: Core; key: ChatKey; position: Position; gate: Gate; onEnd: () => void },
+    parts: { core: Core; key: ChatKey; position: Position; gates: FeedGates; onEnd: () => void },
     options: FeedOptions,
   ) {
     this.core = parts.core;
     this.key = parts.key;
     this.position = parts.position;
-    this.gate = parts.gate;
+    this.gates = parts.gates;
     this.options = options;
     const unsubscribe = parts.core.wakeup.subscribe(parts.key, () => {
       this.hinted = true;
@@ -82,10 +88,8 @@ export class Feed {
     // A turn later, when the first seat is taken.
     let more = await Promise.resolve(true);
     while (!this.ended) {
-      const quick = this.hinted;
-      this.hinted = false;
       try {
-        more = await this.step(quick);
+        more = await this.step(more);
         this.unavailableMs = undefined;
       } catch (error) {
         more = false;
@@ -95,16 +99,38 @@ export class Feed {
     }
   }
 
-  private async step(quick: boolean): Promise<boolean> {
+  private async step(more: boolean): Promise<boolean> {
+    const quick = this.hinted;
+    this.hinted = false;
+    const page = await (quick || more
+      ? this.gates.hinted.pass(1, undefined, () => this.read(quick))
+      : this.readIdly());
+    for (const event of page.events) this.position.apply(event);
+    if (page.events.length > 0) await this.hand(page.events);
+    return page.more;
+  }
+
+  private read(quick: boolean): Promise<WatchPage> {
     const { core, key, position, signal } = this;
     const { now, pendingMs } = this.options;
-    const look = { nowMs: now(), pendingMs, quick, signal };
-    const { events, more } = await this.gate.pass(1, undefined, () =>
-      readOn(core, key, position, look),
-    );
-    for (const event of events) position.apply(event);
-    if (events.length > 0) await this.hand(events);
-    return more;
+    return readOn(core, key, position, { nowMs: now(), pendingMs, quick, signal });
+  }
+
+  /** Reads when it is its turn; a hint or the end takes it out of the queue before. */
+  private async readIdly(): Promise<WatchPage> {
+    const leaving = new AbortController();
+    this.wake = () => leaving.abort();
+    try {
+      return await this.gates.idle.pass(1, leaving.signal, () => {
+        this.wake = undefined;
+        return this.read(false);
+      });
+    } catch (error) {
+      if (leaving.signal.aborted) return { events: [], more: false };
+      throw error;
+    } finally {
+      this.wake = undefined;
+    }
   }
 
   /** Many who watch are handed events some at a time, so that others have their turn. */

@@ -4,6 +4,7 @@ import { Feed, type FeedOptions } from "./feed.ts";
 import { Gate } from "./gate.ts";
 import {
   WATCH_HEARTBEAT_MS,
+  WATCH_IDLE_READS_MAX,
   WATCH_LOOK_MS,
   WATCH_PENDING_MS,
   WATCH_READS_MAX,
@@ -31,8 +32,15 @@ export class Feeds {
   readonly options: FeedsOptions;
   private readonly feeds = new Map<string, Feed>();
   private watchers = 0;
-  /** Those who read their backlog must not keep the feeds from what is new. */
-  private readonly gates = { feeds: new Gate(WATCH_READS_MAX), others: new Gate(WATCH_READS_MAX) };
+  /**
+   * Those who read their backlog must not keep the feeds from what is new, nor must looks at the
+   * thousands of chats in which there is nothing, which may be one application's own.
+   */
+  private readonly gates = {
+    hinted: new Gate(WATCH_READS_MAX),
+    idle: new Gate(WATCH_IDLE_READS_MAX),
+    others: new Gate(WATCH_READS_MAX),
+  };
 
   constructor(options: Pick<FeedOptions, "now"> & Partial<FeedsOptions>) {
     this.options = {
@@ -78,7 +86,7 @@ export class Feeds {
     if (feed === undefined || !feed.open) {
       const begun: Feed = new Feed(
         {
-          ...{ core, key, position: position.copy(), gate: this.gates.feeds },
+          ...{ core, key, position: position.copy(), gates: this.gates },
           onEnd: () => {
             if (this.feeds.get(name) === begun) this.feeds.delete(name);
           },

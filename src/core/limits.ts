@@ -119,7 +119,10 @@ export const WATCH_READS_MAX = 8;
 /** Events that wait for one who watches; who is further behind reads them from the rows again. */
 export const WATCH_BUFFER_MAX = { events: 1_000, bytes: 1024 * 1024 };
 
-/** How often a watched chat is looked at without a hint. */
+/** Looks without a hint at a time, so that many quiet chats leave room for those with news. */
+export const WATCH_IDLE_READS_MAX = 2;
+
+/** How often a watched chat is looked at without a hint; with very many chats, seldomer. */
 export const WATCH_LOOK_MS = 3_000;
 
 /** A number that waits so long to be stored does not hold up the numbers above it any more. */

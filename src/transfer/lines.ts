@@ -6,20 +6,37 @@ import { z } from "zod";
 /** Longer lines hold no message that would be accepted, and are not kept in memory. */
 const LINE_BYTES_MAX = 1024 * 1024;
 
+/** Half a surrogate pair cannot be sent: it would be stored as another character. */
+const WHOLE = "must be text without half a surrogate pair";
+const isWhole = (one: string) => one.isWellFormed();
+const text = z.string({ error: "must be text" }).refine(isWhole, { error: WHOLE });
+
 const chat = z.union([z.number(), z.string().min(1)], { error: "must be a number or a name" });
-const author = z.string({ error: "must be text" }).default("");
-const attributes = z.record(z.string(), z.string(), { error: "must be an object of texts" });
+const name = chat.refine((one) => isWhole(String(one)), { error: WHOLE });
+const author = text.default("");
+const attributes = z
+  .unknown()
+  // An object cannot have it, and would lose it on the way.
+  .refine((map) => !Object.hasOwn(Object(map), "__proto__"), {
+    error: "must not have the key __proto__",
+    abort: true,
+  })
+  .pipe(
+    z.record(z.string().refine(isWhole), text, {
+      error: ({ code }) => (code === "invalid_key" ? WHOLE : "must be an object of texts"),
+    }),
+  );
 const originalTime = z.iso.datetime({ offset: true, error: "must be a time as RFC 3339 says it" });
 
 const lineSchema = z
   .object(
     {
-      chat,
+      chat: name,
       author,
-      body: z.string({ error: "must be text" }).min(1, "must not be empty").optional(),
+      body: text.min(1, "must not be empty").optional(),
       attributes: attributes.default({}),
       original_time: originalTime.optional(),
-      external_id: z.string({ error: "must be text" }).optional(),
+      external_id: text.optional(),
       deleted: z.boolean({ error: "must be true or false" }).default(false),
     },
     { error: "must be a JSON object" },

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { status } from "@grpc/grpc-js";
 import { expect } from "chai";
 import { WatchMessagesRequest } from "../../clients/typescript/src/contract.ts";
@@ -39,6 +40,7 @@ async function say({ clients }: Running, key: ChatKey, count: number, body: stri
 
 describeStacks("many who watch one chat", (stack) => {
   const parley = useSystem(stack, ["api", "worker"], { watch: { lookMs: 600_000 } });
+  const quiet = useSystem(stack, ["api", "worker"], { watch: { lookMs: 50 } });
 
   it("cost one subscription, and one read for what is new", async () => {
     const key = await newChat(parley);
@@ -73,6 +75,39 @@ describeStacks("many who watch one chat", (stack) => {
       Object.assign(core, { store, wakeup });
     }
   }).timeout(60_000);
+
+  it("hear of what is new while looks at many quiet chats wait for the rows", async () => {
+    const key = await newChat(quiet);
+    const { applicationToken } = key;
+    const chats = Array.from({ length: 12 }, (_, at) => ({ ...key, chatNumber: at + 2 }));
+    for (const _ of chats) await quiet.clients.createChat({ applicationToken });
+    const all = [key, ...chats].map((one) => quiet.clients.watchMessages(one));
+    for (const one of all) await one.heard("caughtUp");
+    const { core } = quiet.system;
+    const { store } = core;
+    const { promise: held, resolve: release } = Promise.withResolvers<void>();
+    const holding: Store["listMessages"] = async (of, page) => {
+      if (of.chatNumber !== key.chatNumber) await held;
+      return store.listMessages(of, page);
+    };
+    core.store = new Proxy(store, {
+      get: (target, name) => {
+        if (name === "listMessages") return holding;
+        const method = Reflect.get(target, name);
+        return typeof method === "function" ? method.bind(target) : method;
+      },
+    });
+    try {
+      // Every one of them was looked at by then, as far as they are let.
+      await sleep(500);
+      await say(quiet, key, 1, "heard at once");
+      await all[0]!.heard("message 1");
+    } finally {
+      release();
+      core.store = store;
+    }
+    await Promise.all(all.map((one) => one.cancel()));
+  });
 
   it("hear all in its order where they take it late", async () => {
     const key = await newChat(parley);

@@ -124,6 +124,37 @@ describeStacks("import and export", (stack) => {
     expect(result.badLines).to.equal(9);
   });
 
+  it("reports text that could not be stored as it stands, and stores nothing like it", async () => {
+    const half = "half \ud83d";
+    const whole = "must be text without half a surrogate pair";
+    const result = await load([
+      line({ chat: 1, body: half }),
+      line({ chat: 1, body: "by", author: half }),
+      line({ chat: 1, body: "with", attributes: { kept: half } }),
+      line({ chat: 1, body: "with", attributes: { [half]: "kept" } }),
+      '{"chat":1,"body":"with","attributes":{"__proto__":"lost","kept":"yes"}}',
+      line({ chat: 2, external_id: half }),
+      line({ chat: half, body: "in" }),
+      line({ chat: 1, body: "whole \u{1f600}", attributes: { constructor: "kept" } }),
+    ]);
+    expect(result.shown).to.deep.equal([
+      `line 1: body: ${whole}`,
+      `line 2: author: ${whole}`,
+      `line 3: attributes.kept: ${whole}`,
+      `line 4: attributes.${half}: ${whole}`,
+      "line 5: attributes: must not have the key __proto__",
+      `line 6: external_id: ${whole}`,
+      `line 7: chat: ${whole}`,
+    ]);
+    expect(result).to.deep.include({ chats: 1, messages: 1, badLines: 7 });
+    const { applicationToken } = result;
+    const { messages } = await parley.clients.listMessages({ applicationToken, chatNumber: 1 });
+    expect(messages[0]).to.deep.include({
+      body: "whole \u{1f600}",
+      attributes: { constructor: "kept" },
+    });
+  });
+
   it("gives the same file when an export is imported and exported again", async () => {
     const time = "1999-12-31T23:59:59.999Z";
     const { applicationToken, shown } = await load([

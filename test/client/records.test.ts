@@ -1,5 +1,5 @@
 import { expect } from "chai";
-import { ParleyClient, State } from "../../clients/typescript/src/index.ts";
+import { ParleyClient, ParleyError, State } from "../../clients/typescript/src/index.ts";
 import { useSystem } from "../support/system.ts";
 
 describe("what the TypeScript client keeps on records", () => {
@@ -39,5 +39,42 @@ describe("what the TypeScript client keeps on records", () => {
     expect(one.originalTime).to.deep.equal(originalTime);
     const { number, attributes } = await client.messages.create({ ...place, ...texts[0]! });
     expect({ number, attributes }).to.deep.equal({ number: 3, attributes: { device: "phone" } });
+  });
+
+  it("refuses text that would be stored as another, and sends nothing", async () => {
+    const { token: applicationToken } = await client.applications.create({ name: "shop" });
+    const { number: chatNumber } = await client.chats.create({ applicationToken });
+    const place = { applicationToken, chatNumber };
+    const half = "half \ud83d";
+    const noKey = JSON.parse('{"__proto__":"lost","kept":"yes"}');
+    const { applications, chats, messages } = client;
+    const attributes = { kept: half };
+    const batch = [{ body: "whole" }, { body: "whole", author: half }];
+    const refused: [string, () => Promise<unknown>][] = [
+      ["application.name", () => applications.create({ name: half })],
+      ["chat.external_id", () => chats.create({ applicationToken, externalId: half })],
+      ["external_id", () => chats.get({ applicationToken, externalId: half })],
+      ["message.body", () => messages.create({ ...place, body: half })],
+      ["message.attributes", () => messages.create({ ...place, body: "whole", attributes })],
+      ["message.attributes", () => messages.update({ ...place, number: 1, attributes: noKey })],
+      ["messages[1].author", () => messages.batchCreate({ ...place, messages: batch })],
+      [
+        "query",
+        () =>
+          messages
+            .search({ ...place, query: half })
+            .pages()
+            .next(),
+      ],
+    ];
+    for (const [field, call] of refused) {
+      const error = await call().catch((one: unknown) => one);
+      expect(error, field).to.be.instanceOf(ParleyError);
+      expect(error).to.include({ code: "INVALID_ARGUMENT", reason: "FIELD_INVALID" });
+      expect((error as ParleyError).violations.map((one) => one.field)).to.deep.equal([field]);
+    }
+    const { number, body } = await messages.create({ ...place, body: "whole \u{1f600}" });
+    expect({ number, body }).to.deep.equal({ number: 1, body: "whole \u{1f600}" });
+    expect((await chats.create({ applicationToken })).number).to.equal(2);
   });
 });

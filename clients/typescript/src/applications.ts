@@ -11,6 +11,7 @@ import {
 } from "../../../gen/parley/v1/application.ts";
 import type { CallOptions, Calls } from "./calls.ts";
 import { Pages } from "./pages.ts";
+import { requestOf } from "./requests.ts";
 
 /** An application, and whether an earlier call with the same request id had created it. */
 export interface CreatedApplication extends Application {
@@ -30,7 +31,7 @@ export class Applications {
     options?: CallOptions,
   ): Promise<CreatedApplication> {
     const method = ApplicationServiceService.createApplication;
-    const request = CreateApplicationRequest.fromPartial({ application: { name }, requestId });
+    const request = requestOf(CreateApplicationRequest, { application: { name }, requestId });
     const { application, replayed } = await this.calls.answer(method, request, options);
     return { ...application!, replayed };
   }
@@ -40,7 +41,7 @@ export class Applications {
     options?: CallOptions,
   ): Promise<Application> {
     const method = ApplicationServiceService.getApplication;
-    const request = GetApplicationRequest.fromPartial({ applicationToken });
+    const request = requestOf(GetApplicationRequest, { applicationToken });
     return (await this.calls.answer(method, request, options)).application!;
   }
 
@@ -52,7 +53,7 @@ export class Applications {
     const method = ApplicationServiceService.listApplications;
     return new Pages(
       (pageToken) => {
-        const request = ListApplicationsRequest.fromPartial({ pageSize, pageToken });
+        const request = requestOf(ListApplicationsRequest, { pageSize, pageToken });
         return this.calls.answer(method, request, options);
       },
       ({ applications }) => applications,
@@ -65,7 +66,7 @@ export class Applications {
   ): Promise<Application> {
     const method = ApplicationServiceService.updateApplication;
     const application = { token: applicationToken, name };
-    const request = UpdateApplicationRequest.fromPartial({ application, updateMask: ["name"] });
+    const request = requestOf(UpdateApplicationRequest, { application, updateMask: ["name"] });
     return (await this.calls.answer(method, request, options)).application!;
   }
 
@@ -75,7 +76,7 @@ export class Applications {
     options?: CallOptions,
   ): Promise<void> {
     const method = ApplicationServiceService.deleteApplication;
-    const request = DeleteApplicationRequest.fromPartial({ applicationToken, force });
+    const request = requestOf(DeleteApplicationRequest, { applicationToken, force });
     const isDone = ({ reason }: { reason?: string | undefined }) =>
       reason === "APPLICATION_NOT_FOUND";
     await this.calls.unary(method, request, options, isDone);

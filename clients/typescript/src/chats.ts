@@ -11,6 +11,7 @@ import {
 import type { State } from "../../../gen/parley/v1/state.ts";
 import type { CallOptions, Calls } from "./calls.ts";
 import { Pages } from "./pages.ts";
+import { requestOf } from "./requests.ts";
 
 export interface NewChat {
   applicationToken: string;
@@ -41,7 +42,7 @@ export class Chats {
     { applicationToken, externalId, attributes, requestId = randomUUID(), waitFor }: NewChat,
     options?: CallOptions,
   ): Promise<CreatedChat> {
-    const request = CreateChatRequest.fromPartial({
+    const request = requestOf(CreateChatRequest, {
       applicationToken,
       chat: { externalId, attributes },
       requestId,
@@ -56,7 +57,7 @@ export class Chats {
     wanted: { applicationToken: string } & ({ number: number } | { externalId: string }),
     options?: CallOptions,
   ): Promise<Chat> {
-    const request = GetChatRequest.fromPartial(wanted);
+    const request = requestOf(GetChatRequest, wanted);
     return (await this.calls.answer(ChatServiceService.getChat, request, options)).chat!;
   }
 
@@ -67,7 +68,7 @@ export class Chats {
   ): Pages<Chat, ListChatsResponse> {
     return new Pages(
       (pageToken) => {
-        const request = ListChatsRequest.fromPartial({ applicationToken, pageSize, pageToken });
+        const request = requestOf(ListChatsRequest, { applicationToken, pageSize, pageToken });
         return this.calls.answer(ChatServiceService.listChats, request, options);
       },
       ({ chats }) => chats,
@@ -79,7 +80,7 @@ export class Chats {
     wanted: { applicationToken: string; number: number; force?: boolean | undefined },
     options?: CallOptions,
   ): Promise<void> {
-    const request = DeleteChatRequest.fromPartial(wanted);
+    const request = requestOf(DeleteChatRequest, wanted);
     const isDone = ({ reason }: { reason?: string | undefined }) => reason === "NUMBER_VOID";
     await this.calls.unary(ChatServiceService.deleteChat, request, options, isDone);
   }

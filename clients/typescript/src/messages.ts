@@ -20,6 +20,7 @@ import type { NumberRange, State } from "../../../gen/parley/v1/state.ts";
 import type { CallOptions, Calls } from "./calls.ts";
 import { type ConsumeOptions, Consumer } from "./consume.ts";
 import { Pages } from "./pages.ts";
+import { requestOf } from "./requests.ts";
 
 /** Which chat. */
 export interface InChat {
@@ -78,7 +79,7 @@ export class Messages {
     { applicationToken, chatNumber, requestId, waitFor, ...text }: InChat & MessageText & Creation,
     options?: CallOptions,
   ): Promise<CreatedMessage> {
-    const request = CreateMessageRequest.fromPartial({
+    const request = requestOf(CreateMessageRequest, {
       applicationToken,
       chatNumber,
       message: text,
@@ -95,7 +96,7 @@ export class Messages {
     batch: InChat & Creation & { messages: MessageText[] },
     options?: CallOptions,
   ): Promise<CreatedMessages> {
-    const request = BatchCreateMessagesRequest.fromPartial({
+    const request = requestOf(BatchCreateMessagesRequest, {
       ...batch,
       requestId: batch.requestId ?? randomUUID(),
     });
@@ -104,7 +105,7 @@ export class Messages {
   }
 
   async get(wanted: InChat & { number: number }, options?: CallOptions): Promise<Message> {
-    const request = GetMessageRequest.fromPartial(wanted);
+    const request = requestOf(GetMessageRequest, wanted);
     return (await this.calls.answer(MessageServiceService.getMessage, request, options)).message!;
   }
 
@@ -112,7 +113,7 @@ export class Messages {
   list(wanted: InChat & ListOptions, options?: CallOptions): Pages<Message, ListMessagesResponse> {
     return new Pages(
       (pageToken) => {
-        const request = ListMessagesRequest.fromPartial({ ...wanted, pageToken });
+        const request = requestOf(ListMessagesRequest, { ...wanted, pageToken });
         return this.calls.answer(MessageServiceService.listMessages, request, options);
       },
       ({ messages }) => messages,
@@ -126,7 +127,7 @@ export class Messages {
   ): Pages<SearchMessagesResponse_Result & { message: Message }, SearchMessagesResponse> {
     return new Pages(
       (pageToken) => {
-        const request = SearchMessagesRequest.fromPartial({ ...wanted, pageToken });
+        const request = requestOf(SearchMessagesRequest, { ...wanted, pageToken });
         return this.calls.answer(MessageServiceService.searchMessages, request, options);
       },
       ({ results }) => results as (SearchMessagesResponse_Result & { message: Message })[],
@@ -139,7 +140,7 @@ export class Messages {
     options?: CallOptions,
   ): Promise<Message> {
     const fields = Object.entries({ body, attributes }).filter(([, value]) => value !== undefined);
-    const request = UpdateMessageRequest.fromPartial({
+    const request = requestOf(UpdateMessageRequest, {
       ...wanted,
       message: Object.fromEntries(fields),
       updateMask: fields.map(([name]) => name),
@@ -150,7 +151,7 @@ export class Messages {
 
   /** Deletes what a message says; the answer is what is left of it. */
   async delete(wanted: InChat & Change, options?: CallOptions): Promise<Message> {
-    const request = DeleteMessageRequest.fromPartial(wanted);
+    const request = requestOf(DeleteMessageRequest, wanted);
     const method = MessageServiceService.deleteMessage;
     return (await this.calls.answer(method, request, options)).message!;
   }
@@ -163,7 +164,7 @@ export class Messages {
     wanted: InChat & { afterNumber?: number | undefined; afterChange?: number | undefined },
     { signal }: { signal?: AbortSignal | undefined } = {},
   ): AsyncGenerator<WatchMessagesResponse, void, undefined> {
-    const request = WatchMessagesRequest.fromPartial(wanted);
+    const request = requestOf(WatchMessagesRequest, wanted);
     return this.calls.stream(MessageServiceService.watchMessages, request, signal);
   }
 
