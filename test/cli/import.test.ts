@@ -69,6 +69,17 @@ describeStacks("import and export", (stack) => {
     }
   });
 
+  it("leaves nothing to go on with where the application is not there", async () => {
+    const file = folder.path("refused.jsonl");
+    writeFileSync(file, line({ chat: 1, body: "a" }));
+    for (const applicationToken of ["nope", "31429462-3a09-4d49-9478-a9bb932ccd86"]) {
+      const refused = await loadFile(file, { applicationToken }).catch((error) => error);
+      expect(refused.message).to.match(/INVALID_ARGUMENT|NOT_FOUND/);
+      expect(existsSync(`${file}.parley-import`)).to.equal(false);
+    }
+    expect(await loadFile(file)).to.deep.include({ messages: 1, badLines: 0 });
+  });
+
   it("takes every separator but a line feed as text", async () => {
     const body = "one\u2028two\u2029three\u0085four";
     const result = await load([`${line({ chat: 1, body })}\r`, ""]);
