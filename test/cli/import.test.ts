@@ -2,6 +2,7 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { expect } from "chai";
 import { exportApplication, reopenExport } from "../../src/transfer/export.ts";
 import { type ImportOptions, importFile } from "../../src/transfer/import.ts";
+import { runCommand } from "../support/command.ts";
 import { freshFolder } from "../support/door.ts";
 import { describeStacks, useSystem } from "../support/system.ts";
 
@@ -78,6 +79,15 @@ describeStacks("import and export", (stack) => {
       expect(existsSync(`${file}.parley-import`)).to.equal(false);
     }
     expect(await loadFile(file)).to.deep.include({ messages: 1, badLines: 0 });
+  });
+
+  it("leaves no file of an export that the server refused", async () => {
+    const file = folder.path("refused-export.jsonl");
+    const words = ["--application", "nope", "--file", file, "--target", parley.target];
+    const { code, stderr } = await runCommand({}, "export", ...words);
+    expect(code).to.equal(1);
+    expect(stderr).to.contain("application_token");
+    expect(existsSync(file)).to.equal(false);
   });
 
   it("takes every separator but a line feed as text", async () => {
