@@ -1,5 +1,5 @@
 import { once as eventOf } from "node:events";
-import { type FileHandle, open } from "node:fs/promises";
+import { type FileHandle, open, rm } from "node:fs/promises";
 import type { Command } from "commander";
 import { type Config, isLoopback, readEnv } from "../config.ts";
 import { connectionOf } from "../connect.ts";
@@ -116,7 +116,10 @@ async function runExport(flags: ExportFlags, config: Config, log: Logger): Promi
       }).finally(async () => {
         bar.end();
         await handle?.sync();
+        const begun = handle === undefined || resume || (await handle.stat()).size > 0;
         await handle?.close();
+        // A refused export leaves no empty file that would be in the way of the next one.
+        if (!begun) await rm(file, { force: true });
       }),
   );
   if (sum === undefined) return;

@@ -29,12 +29,13 @@ export async function batchCreateMessages(
     core.numbering.acceptBatch(one, again, call.signal),
   );
   if (given === undefined) throw await missingChat(core, key, call);
-  if (await isReplayDeleted(core, key, given)) {
-    await requireChat(core, key, call);
-    throw numberVoid(given.number);
-  }
   const { number: firstNumber, createMs, replayed } = given;
   const numbers = { firstNumber, lastNumber: firstNumber + messages.length - 1 };
+  // Retention takes the first ones first, so where the last one is gone all are.
+  if (await isReplayDeleted(core, key, { number: numbers.lastNumber, replayed })) {
+    await requireChat(core, key, call);
+    throw numberVoid(numbers.lastNumber);
+  }
   const state = await waitForState(request.waitFor, call, {
     persisted: async () => (await core.store.countMessages(key, numbers)) === messages.length,
     searchable: async () => (await core.index.count(key, numbers)) === messages.length,

@@ -87,7 +87,9 @@ export async function runOperation(
 ): Promise<void> {
   const result = input.safeParse(typed);
   if (!result.success) {
-    const faults = result.error.issues.map((issue) => `${issue.path.join(".")} ${issue.message}`);
+    const faults = result.error.issues.map((issue) =>
+      [issue.path.join("."), issue.message].join(" ").trim(),
+    );
     throw new UsageError(faults.join("; "));
   }
   await run(parts, result.data, output);

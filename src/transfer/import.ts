@@ -1,5 +1,9 @@
 import { stat } from "node:fs/promises";
-import { CreateApplicationRequest } from "../../gen/parley/v1/application.ts";
+import { status } from "@grpc/grpc-js";
+import {
+  CreateApplicationRequest,
+  GetApplicationRequest,
+} from "../../gen/parley/v1/application.ts";
 import { Calls, type Target, uuidFrom } from "./calls.ts";
 import { Sender } from "./sender.ts";
 import { ImportState, type Place } from "./state.ts";
@@ -51,11 +55,19 @@ export async function importFile(options: ImportOptions): Promise<ImportResult> 
     await state.remove();
     return result;
   } catch (error) {
-    state.close();
+    // Nothing is begun before the application is known, and a refused one is none to go on with.
+    if (state.applicationToken === undefined && isRefusal(error)) await state.remove();
+    else state.close();
     throw error;
   } finally {
     calls.close();
   }
+}
+
+/** What the server says no to, and will again: not that it was away, or ended by a signal. */
+function isRefusal(error: unknown): boolean {
+  const { code } = error as { code?: unknown };
+  return code === status.INVALID_ARGUMENT || code === status.NOT_FOUND;
 }
 
 /** The application that this import fills, which an interrupted run may have made already. */
@@ -69,11 +81,14 @@ async function applicationOf(
     throw new Error(`the unfinished import of this file fills application ${begun}`);
   }
   if (begun !== undefined) return begun;
+  const { applications } = calls;
   if (asked !== undefined) {
+    // Looked for first, so that a slip in the token is not what an unfinished import goes on with.
+    const about = GetApplicationRequest.fromPartial({ applicationToken: asked });
+    await calls.call(applications, applications.getApplication, about);
     state.setApplication(asked, { own: false });
     return asked;
   }
-  const { applications } = calls;
   const requestId = uuidFrom(state.importId, "application");
   const request = CreateApplicationRequest.fromPartial({ application: { name }, requestId });
   const answer = await calls.call(applications, applications.createApplication, request);

@@ -6,6 +6,8 @@ import { expect } from "chai";
 import { type Command, CommanderError } from "commander";
 import { buildProgram } from "../../src/cli/program.ts";
 import { EXIT } from "../../src/cli/run.ts";
+import { runOperation } from "../../src/operate/operation.ts";
+import { operations } from "../../src/operate/operations.ts";
 import { runCommand } from "../support/command.ts";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
@@ -28,6 +30,15 @@ async function type(...words: string[]): Promise<{ written: string; ended: unkno
     one.configureOutput({ writeOut: write, writeErr: write });
   const ended = await program.parseAsync(words, { from: "user" }).catch((error) => error);
   return { written, ended };
+}
+
+/** What an operation says of arguments that are wrong, before it needs anything. */
+async function refusalOf(name: string, typed: Record<string, unknown>) {
+  const one = operations.find((operation) => operation.name === name)!;
+  const none = {} as unknown as Parameters<typeof runOperation>[2];
+  const output = {} as unknown as Parameters<typeof runOperation>[3];
+  const error = await runOperation(one, typed, none, output).catch((reason) => reason);
+  return (error as Error).message;
 }
 
 describe("parley", () => {
@@ -87,6 +98,11 @@ describe("parley", () => {
       expect(written).to.include(fault);
       expect(written).to.include("--help");
     }
+  });
+
+  it("names what was typed wrong without a gap where it has no one name", async () => {
+    const words = await refusalOf("jobs retry", {});
+    expect(words).to.match(/^either name jobs or say --all/);
   });
 
   it("tells the exit codes as the operations guide does", async () => {

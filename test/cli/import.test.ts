@@ -2,6 +2,7 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { expect } from "chai";
 import { exportApplication, reopenExport } from "../../src/transfer/export.ts";
 import { type ImportOptions, importFile } from "../../src/transfer/import.ts";
+import { runCommand } from "../support/command.ts";
 import { freshFolder } from "../support/door.ts";
 import { describeStacks, useSystem } from "../support/system.ts";
 
@@ -67,6 +68,26 @@ describeStacks("import and export", (stack) => {
       expect(messages.map((one) => one.body)).to.deep.equal(bodies);
       expect(messages.map((one) => one.number)).to.deep.equal([1, 2, 3]);
     }
+  });
+
+  it("leaves nothing to go on with where the application is not there", async () => {
+    const file = folder.path("refused.jsonl");
+    writeFileSync(file, line({ chat: 1, body: "a" }));
+    for (const applicationToken of ["nope", "31429462-3a09-4d49-9478-a9bb932ccd86"]) {
+      const refused = await loadFile(file, { applicationToken }).catch((error) => error);
+      expect(refused.message).to.match(/INVALID_ARGUMENT|NOT_FOUND/);
+      expect(existsSync(`${file}.parley-import`)).to.equal(false);
+    }
+    expect(await loadFile(file)).to.deep.include({ messages: 1, badLines: 0 });
+  });
+
+  it("leaves no file of an export that the server refused", async () => {
+    const file = folder.path("refused-export.jsonl");
+    const words = ["--application", "nope", "--file", file, "--target", parley.target];
+    const { code, stderr } = await runCommand({}, "export", ...words);
+    expect(code).to.equal(1);
+    expect(stderr).to.contain("application_token");
+    expect(existsSync(file)).to.equal(false);
   });
 
   it("takes every separator but a line feed as text", async () => {

@@ -10,6 +10,8 @@ describe("the tour of docs/http.md", () => {
   before(async () => {
     place = await freshPlace("embedded");
     parley = await start(place, ["api", "worker"], HTTP);
+    // Who comes from the README's tour has an application already.
+    await parley.clients.createApplication({ application: { name: "of another tour" } });
   });
   after(async () => {
     await parley?.stop();
