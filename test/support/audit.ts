@@ -91,14 +91,19 @@ export async function audit(
     });
     // A chat that is there must never have been said to be missing.
     found.lost += chats.filter((one) => load.missing.has(one.number)).length;
+    const answersOf = Map.groupBy(
+      load.answers.filter((one) => one.number > 0),
+      (one) => one.chatNumber,
+    );
+    const chatOf = new Map(chats.map((one) => [one.number, one]));
     for (const chatNumber of numbers) {
       const key = { applicationToken, chatNumber };
       const { messages, voids } = await listMessages(clients, key);
-      const answers = load.answers.filter((one) => one.chatNumber === chatNumber && one.number > 0);
+      const answers = answersOf.get(chatNumber) ?? [];
       explain(found, { items: messages, voids, answers });
       const extent = await stack.index.extent(key);
       found.unindexed += Math.abs(extent.count - messages.length);
-      const chat = chats.find((one) => one.number === chatNumber);
+      const chat = chatOf.get(chatNumber);
       if ((chat?.messagesCount ?? 0) !== messages.length) found.miscounted++;
     }
     return found;
