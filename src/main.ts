@@ -9,6 +9,6 @@ try {
   // Commander has said what was wrong, or shown the help that was asked for.
   process.exitCode = error.exitCode === 0 ? EXIT.fine : EXIT.usage;
 }
-// All is done and closed. A vendor's timer that was left behind must not keep the process, as was seen
-// now and then after a stop under load.
+// All is done and closed. A vendor's timer that was left behind must not keep the process, as was
+// seen now and then after a stop under load.
 process.exit();

@@ -1,10 +1,9 @@
 import { type Command, InvalidArgumentError } from "commander";
 import { addKey, createKey, listKeys, revokeKey } from "../keys.ts";
 import { linesTo } from "../operate/operation.ts";
-import { attempt, examplesOf, JSON_FLAG } from "./run.ts";
+import { attempt, examplesOf, JSON_FLAG, token } from "./run.ts";
 
 const EXPIRE_DAYS_MAX = 36_500;
-const TOKEN = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 
 interface CreateOptions {
   file?: string;
@@ -87,8 +86,7 @@ function printer(json: boolean) {
 }
 
 function gather(value: string, before: string[]): string[] {
-  if (TOKEN.test(value)) return [...before, value];
-  throw new InvalidArgumentError("It must be a lower-case UUID of version 4.");
+  return [...before, token(value)];
 }
 
 function days(text: string): number {

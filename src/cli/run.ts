@@ -1,3 +1,4 @@
+import { InvalidArgumentError } from "commander";
 import { type Config, ConfigError, toConfig } from "../config.ts";
 import { type Logger, openLog } from "../log.ts";
 import { UsageError } from "../operate/operation.ts";
@@ -19,6 +20,14 @@ export const JSON_FLAG = ["--json", "lines of JSON; the last one is the summary"
 /** The end of a command's help: how it is typed. */
 export function examplesOf(...examples: string[]): string {
   return `\nExamples:\n${examples.map((one) => `  $ npx parley ${one}`).join("\n")}`;
+}
+
+const TOKEN = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
+
+/** The token of an application, as a command line names it. */
+export function token(value: string): string {
+  if (TOKEN.test(value)) return value;
+  throw new InvalidArgumentError("It must be a lower-case UUID of version 4.");
 }
 
 /** Reads the settings and runs one command. */

@@ -8,7 +8,7 @@ import { linesTo, UsageError } from "../operate/operation.ts";
 import { exportApplication, reopenExport } from "../transfer/export.ts";
 import { importFile, statePathOf } from "../transfer/import.ts";
 import { openBar } from "./progress.ts";
-import { EXIT, examplesOf, JSON_FLAG, once } from "./run.ts";
+import { EXIT, examplesOf, JSON_FLAG, once, token } from "./run.ts";
 
 const TARGET = ["--target <host:port>", "the server; PARLEY_GRPC_ADDRESS without it"] as const;
 
@@ -36,7 +36,11 @@ export function addTransfers(program: Command): void {
     .description("load JSON lines through the API; started again, it goes on where it was")
     .requiredOption("--file <path>", "the file to load")
     .option(...TARGET)
-    .option("--application <token>", "the application to fill; without it, a new one is created")
+    .option(
+      "--application <token>",
+      "the application to fill; without it, a new one is created",
+      token,
+    )
     .option("--name <name>", "the name of a new application", "import")
     .option("--state <path>", "what is done so far; <file>.parley-import without it")
     .option(...JSON_FLAG)
@@ -50,7 +54,7 @@ export function addTransfers(program: Command): void {
   program
     .command("export")
     .description("write an application as JSON lines, which import loads")
-    .requiredOption("--application <token>", "the application")
+    .requiredOption("--application <token>", "the application", token)
     .requiredOption("--file <path>", "the file to write; - for the standard output")
     .option(...TARGET)
     .option("--resume", "go on with a file that is there")

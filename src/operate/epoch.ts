@@ -8,7 +8,8 @@ export const epochNewOperation = operation({
   examples: ["epoch new --yes"],
   input: z.object({
     yes: z.literal(true, {
-      error: "must be given: numbers up to the ceilings, 64 to 65,536 a counter, will be skipped",
+      error:
+        "(--yes) must be given: numbers up to the ceilings, 64 to 65,536 each, will be skipped",
     }),
   }),
   async run({ core }, _, output) {

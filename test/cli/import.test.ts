@@ -83,10 +83,14 @@ describeStacks("import and export", (stack) => {
 
   it("leaves no file of an export that the server refused", async () => {
     const file = folder.path("refused-export.jsonl");
-    const words = ["--application", "nope", "--file", file, "--target", parley.target];
-    const { code, stderr } = await runCommand({}, "export", ...words);
+    const to = ["--file", file, "--target", parley.target, "--application"];
+    const missing = "31429462-3a09-4d49-9478-a9bb932ccd86";
+    const { code, stderr } = await runCommand({}, "export", ...to, missing);
     expect(code).to.equal(1);
-    expect(stderr).to.contain("application_token");
+    expect(stderr).to.contain(`there is no application ${missing}`);
+    const wrong = await runCommand({}, "export", ...to, "nope");
+    expect(wrong.code).to.equal(2);
+    expect(wrong.stderr).to.contain("must be a lower-case UUID");
     expect(existsSync(file)).to.equal(false);
   });
 
