@@ -32,6 +32,7 @@ export class Feeds {
   readonly options: FeedsOptions;
   private readonly feeds = new Map<string, Feed>();
   private watchers = 0;
+  private readonly watchersOf = new Map<string, number>();
   /**
    * Those who read their backlog must not keep the feeds from what is new, nor must looks at the
    * thousands of chats in which there is nothing, which may be one application's own.
@@ -52,14 +53,19 @@ export class Feeds {
     };
   }
 
-  /** Counts one more who watches; returns what to call when that ends. */
-  enter(): () => void {
-    if (this.watchers >= WATCHERS_MAX) {
-      throw new ParleyError("RATE_LIMITED", `${WATCHERS_MAX} callers watch on this server already`);
+  /** Counts one more who watches in an application; returns what to call when that ends. */
+  enter(applicationToken: string): () => void {
+    const own = this.watchersOf.get(applicationToken) ?? 0;
+    if (this.watchers >= WATCHERS_MAX.process || own >= WATCHERS_MAX.application) {
+      throw new ParleyError("RATE_LIMITED", "too many callers watch on this server already");
     }
     this.watchers++;
+    this.watchersOf.set(applicationToken, own + 1);
     return () => {
       this.watchers--;
+      const left = this.watchersOf.get(applicationToken)! - 1;
+      if (left === 0) this.watchersOf.delete(applicationToken);
+      else this.watchersOf.set(applicationToken, left);
     };
   }
 

@@ -109,8 +109,8 @@ export const RESEED_MAX = 10_000;
 /** So many request ids weigh as much as one job when the backlog is reckoned. */
 export const REQUEST_IDS_PER_JOB = 16;
 
-/** Those who watch in one process, whatever they watch. */
-export const WATCHERS_MAX = 10_000;
+/** Those who watch in one process, and those of one application: it leaves room for others. */
+export const WATCHERS_MAX = { process: 10_000, application: 8_000 };
 
 /** What is read for those who watch: rows of a page, and pages at a time for each. */
 export const WATCH_PAGE_ROWS = 200;

@@ -14,7 +14,7 @@ export async function* watchMessages(
   request: WatchMessagesRequest,
   call: Call,
 ): AsyncGenerator<WatchMessagesResponse> {
-  const leave = core.feeds.enter();
+  const leave = core.feeds.enter(request.applicationToken);
   try {
     yield* new Watch(core, request, call).run();
   } finally {
