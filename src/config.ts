@@ -68,7 +68,9 @@ export const settings = {
   PARLEY_BACKLOG_MAX: {
     default: "1000000",
     schema: whole(1, 100_000_000),
-    means: "jobs that may wait (16 remembered request ids count as one) before creates are refused",
+    means:
+      "jobs that may wait (16 remembered request ids count as one) before creates are refused; " +
+      "a batch must fit whole",
   },
   PARLEY_SYNC_CRON: {
     default: "0 * * * *",
