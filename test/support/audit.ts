@@ -5,7 +5,7 @@ import type { Stack } from "../../src/core/ports.ts";
 import { openStack } from "../../src/stacks/open.ts";
 import { runCommand } from "./command.ts";
 import type { Answer } from "./load.ts";
-import { type Clients, openClients, type Place, testLog } from "./system.ts";
+import { type Clients, openClients, type Place, refusalIn, testLog } from "./system.ts";
 
 const POLL_MS = 50;
 
@@ -81,10 +81,11 @@ export async function audit(
     const chats = await listChats(clients, applicationToken);
     const { application } = await clients.getApplication({ applicationToken });
     if (application!.chatsCount !== chats.length) found.miscounted++;
+    const lostChats = await stack.ledger.listVoids({ applicationToken }, EVERYTHING, 10_000);
     const numbers = new Set([...chats.map((one) => one.number), ...chatsOf(load.answers)]);
     explain(found, {
       items: chats.map((one) => ({ number: one.number, body: "" })),
-      voids: await stack.ledger.listVoids({ applicationToken }, EVERYTHING, 10_000),
+      voids: lostChats,
       answers: load.answers
         .filter((one) => one.number === 0)
         .map((one) => ({ number: one.chatNumber, body: "", requestId: one.requestId })),
@@ -98,8 +99,17 @@ export async function audit(
     const chatOf = new Map(chats.map((one) => [one.number, one]));
     for (const chatNumber of numbers) {
       const key = { applicationToken, chatNumber };
-      const { messages, voids } = await listMessages(clients, key);
       const answers = answersOf.get(chatNumber) ?? [];
+      // A chat that was lost before it was stored took along what nobody had stored of it either.
+      const isLost = lostChats.some((one) => isWithin(one, chatNumber));
+      const listed = await listMessages(clients, key).catch((error: unknown) => {
+        if (!isLost || refusalIn(error).reason !== "CHAT_NOT_FOUND") throw error;
+      });
+      if (listed === undefined) {
+        found.void += answers.length;
+        continue;
+      }
+      const { messages, voids } = listed;
       explain(found, { items: messages, voids, answers });
       const extent = await stack.index.extent(key);
       found.unindexed += Math.abs(extent.count - messages.length);
@@ -150,8 +160,7 @@ function explain(
   of: { items: Numbered[]; voids: NumberRange[]; answers: (Numbered & { requestId: string })[] },
 ): void {
   const items = new Map(of.items.map((one) => [one.number, one.body]));
-  const isVoid = (number: number) =>
-    of.voids.some((range) => number >= range.firstNumber && number <= range.lastNumber);
+  const isVoid = (number: number) => of.voids.some((range) => isWithin(range, number));
   const given = new Map<number, string>();
   const bodies = new Set<string>();
   for (const { number, body, requestId } of of.answers) {
@@ -170,6 +179,10 @@ function explain(
   for (let number = 1; number <= last; number++) {
     if (items.has(number) === isVoid(number)) found.unexplained++;
   }
+}
+
+function isWithin({ firstNumber, lastNumber }: NumberRange, number: number): boolean {
+  return number >= firstNumber && number <= lastNumber;
 }
 
 function chatsOf(answers: Answer[]): number[] {
