@@ -7,7 +7,7 @@ import { textOfAttributes } from "./attributes.ts";
 import { missingChat, requireChat } from "./chats.ts";
 import type { Call, Core } from "./core.ts";
 import { isReplayDeleted } from "./deletion.ts";
-import { digestOf, requestIdOf } from "./jobs.ts";
+import { digestOf, requestIdOf, retryOf } from "./jobs.ts";
 import { contentOf, numberVoid } from "./messages.ts";
 import { accepting } from "./trace.ts";
 import { waitForState } from "./wait.ts";
@@ -23,10 +23,9 @@ export async function batchCreateMessages(
   const requestId = requestIdOf(request);
   const contents = messages.map(contentOf);
   const draft = { ...key, messages: contents, createMs: call.nowMs, requestId };
-  const again =
-    requestId === undefined ? undefined : { id: requestId, digest: digestOfBatch(messages) };
+  const retry = retryOf(requestId, () => digestOfBatch(messages));
   const given = await accepting({ kind: "message", ...draft } as const, call, (one) =>
-    core.numbering.acceptBatch(one, again, call.signal),
+    core.numbering.acceptBatch(one, retry, call.signal),
   );
   if (given === undefined) throw await missingChat(core, key, call);
   const { number: firstNumber, createMs, replayed } = given;

@@ -17,7 +17,7 @@ import type { Call, Core } from "./core.ts";
 import { deleteWhole, findJobs, isReplayDeleted } from "./deletion.ts";
 import { densePage, isVoid, type Source } from "./dense.ts";
 import type { ExternalName } from "./intake.ts";
-import { type ChatJob, digestOf, type Job, jobIdOf, requestIdOf } from "./jobs.ts";
+import { type ChatJob, digestOf, type Job, jobIdOf, requestIdOf, retryOf } from "./jobs.ts";
 import { NAME_ROUNDS_MAX, REPLAY_LOOK_MS } from "./limits.ts";
 import type { Given } from "./numbering.ts";
 import { decodePageToken, encodePageToken, pageSizeOf } from "./pages.ts";
@@ -35,13 +35,12 @@ export async function createChat(
   const requestId = requestIdOf(request);
   const text = textOfAttributes(attributes) ?? "";
   const content = externalId === "" && text === "" ? [] : [externalId, text];
-  const again =
-    requestId === undefined ? undefined : { id: requestId, digest: digestOf(...content) };
+  const retry = retryOf(requestId, () => digestOf(...content));
   const draft = { applicationToken, createMs: call.nowMs, requestId, attributes };
   const given = await accepting({ kind: "chat", ...draft } as const, call, (one) =>
     externalId === ""
-      ? core.numbering.accept(one, again, call.signal)
-      : getOrAccept(core, { applicationToken, externalId }, { draft: one, request: again }, call),
+      ? core.numbering.accept(one, retry, call.signal)
+      : getOrAccept(core, { applicationToken, externalId }, { draft: one, request: retry }, call),
   );
   if (given === undefined) throw applicationNotFound(applicationToken);
   if ("state" in given) {

@@ -162,6 +162,14 @@ export function requestIdOf(request: { requestId: string }): string | undefined 
   return request.requestId === "" ? undefined : request.requestId.toLowerCase();
 }
 
+/** What tells a retry: its request id and its content; undefined where there is no request id. */
+export function retryOf(
+  requestId: string | undefined,
+  digest: () => string,
+): { id: string; digest: string } | undefined {
+  return requestId === undefined ? undefined : { id: requestId, digest: digest() };
+}
+
 /** Tells one content from another for a request id that comes again; 64 bits, as hex. */
 export function digestOf(...content: string[]): string {
   const hash = createHash("sha256");

@@ -14,7 +14,14 @@ import { missingChat, requireChat } from "./chats.ts";
 import type { Call, Core } from "./core.ts";
 import { findJobs, isReplayDeleted } from "./deletion.ts";
 import { densePage, isVoid, type Source } from "./dense.ts";
-import { digestOf, type Job, type MessageContent, type MessageJob, requestIdOf } from "./jobs.ts";
+import {
+  digestOf,
+  type Job,
+  type MessageContent,
+  type MessageJob,
+  requestIdOf,
+  retryOf,
+} from "./jobs.ts";
 import { decodePageToken, encodePageToken, pageSizeOf } from "./pages.ts";
 import type { ChatKey } from "./ports.ts";
 import { accepting } from "./trace.ts";
@@ -31,10 +38,9 @@ export async function createMessage(
   const key = { applicationToken, chatNumber };
   const requestId = requestIdOf(request);
   const draft = { ...key, ...contentOf(said), createMs: call.nowMs, requestId };
-  const again =
-    requestId === undefined ? undefined : { id: requestId, digest: digestOfMessage(said) };
+  const retry = retryOf(requestId, () => digestOfMessage(said));
   const given = await accepting({ kind: "message", ...draft } as const, call, (one) =>
-    core.numbering.accept(one, again, call.signal),
+    core.numbering.accept(one, retry, call.signal),
   );
   if (given === undefined) throw await missingChat(core, key, call);
   if (await isReplayDeleted(core, key, given)) {
