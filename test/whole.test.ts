@@ -43,8 +43,12 @@ function conversations(): Line[] {
 /** Each language is a chat. */
 function scripts(): Line[] {
   const real = readLines("scripts.jsonl");
-  if (real.length === 0)
-    return samples.map(({ what, body }, at) => ({ chat: at, author: what, body }));
+  if (real.length === 0) {
+    // Said twice, so that there is more than one thing to find, and an order to find it in.
+    return samples.flatMap(({ what, body }, at) =>
+      [body, `${body} ${body}`].map((said) => ({ chat: at, author: what, body: said })),
+    );
+  }
   const languages = [...new Set(real.map((line) => line.language))];
   return real.map((line) => ({
     chat: languages.indexOf(line.language),
