@@ -2,6 +2,10 @@ import { destination, type Logger, pino, stdTimeFunctions } from "pino";
 
 export type { Logger };
 
+/** Lines are written when there are so many bytes of them, or so long after the first one. */
+const GATHERED_BYTES = 16 * 1024;
+const GATHERED_MS = 200;
+
 /**
  * The one logger: JSON lines on standard output, or standard error where the output is the user's.
  * Lines are gathered and written a moment later, since a call must not wait for its log line;
@@ -11,8 +15,7 @@ export function openLog(options: { level: string; process: string; to?: "stdout"
   log: Logger;
   flush(): void;
 } {
-  const fd = options.to === "stderr" ? 2 : 1;
-  const out = destination({ fd, sync: false, minLength: 4_096, periodicFlush: 200 });
+  const lines = new Gathered(options.to === "stderr" ? 2 : 1);
   const log = pino(
     {
       level: options.level,
@@ -20,7 +23,49 @@ export function openLog(options: { level: string; process: string; to?: "stdout"
       timestamp: stdTimeFunctions.isoTime,
       formatters: { level: (label) => ({ level: label }) },
     },
-    out,
+    lines,
   );
-  return { log, flush: () => out.flushSync() };
+  return { log, flush: () => lines.flush() };
+}
+
+/**
+ * Copies each line into a buffer as it comes. A destination of pino's joins them as text, which
+ * takes as long as all the rest of a line.
+ */
+class Gathered {
+  private readonly out;
+  private buffer = Buffer.allocUnsafe(2 * GATHERED_BYTES);
+  private bytes = 0;
+  private timer: NodeJS.Timeout | undefined;
+
+  constructor(fd: number) {
+    this.out = destination({ fd, sync: false, contentMode: "buffer" });
+  }
+
+  write(line: string): void {
+    // A character takes at most 3 bytes for each of its units.
+    if (3 * line.length > this.buffer.length - this.bytes) this.pass();
+    if (3 * line.length > this.buffer.length) {
+      this.out.write(Buffer.from(line) as unknown as string);
+      return;
+    }
+    this.bytes += this.buffer.write(line, this.bytes);
+    if (this.bytes >= GATHERED_BYTES) this.pass();
+    else this.timer ??= setTimeout(() => this.pass(), GATHERED_MS).unref();
+  }
+
+  flush(): void {
+    this.pass();
+    this.out.flushSync();
+  }
+
+  private pass(): void {
+    clearTimeout(this.timer);
+    this.timer = undefined;
+    if (this.bytes === 0) return;
+    const full = this.buffer.subarray(0, this.bytes);
+    this.buffer = Buffer.allocUnsafe(2 * GATHERED_BYTES);
+    this.bytes = 0;
+    this.out.write(full as unknown as string);
+  }
 }

@@ -3,6 +3,7 @@ import type { Call, Core } from "../core/core.ts";
 import { Gate } from "../core/gate.ts";
 import { DEADLINE_DEFAULT_MS, DEADLINE_MAX_MS } from "../core/limits.ts";
 import { pageSizeOf } from "../core/pages.ts";
+import type { Trace } from "../core/trace.ts";
 import { codeOf, ParleyError } from "../errors.ts";
 import type { Events } from "../events.ts";
 import type { Logger } from "../log.ts";
@@ -48,12 +49,12 @@ export function runCall<Request, Response>(
   const { name: call } = incoming;
   const startMs = Date.now();
   const callId = randomUUID();
-  const stop = new AbortController();
   const deadlineMs = incoming.lasting
     ? Number(incoming.deadline)
     : deadlineOf(incoming.deadline, startMs);
   const seen: Seen = { key: undefined };
   const event = parts.events?.call(call, { get: incoming.header });
+  const running = new Running({ nowMs: startMs, deadlineMs, trace: event?.trace });
   let answered = false;
 
   const answer = (error: unknown, response?: Response): void => {
@@ -61,7 +62,7 @@ export function runCall<Request, Response>(
     answered = true;
     clearTimeout(timer);
     incoming.answer(callId, error, response);
-    if (error !== undefined) stop.abort();
+    if (error !== undefined) running.abort();
     event?.ended(codeOf(error));
     logCall(parts.log, { call, callId, key: seen.key, ms: Date.now() - startMs, error });
   };
@@ -70,21 +71,48 @@ export function runCall<Request, Response>(
   const timer = Number.isFinite(deadlineMs)
     ? setTimeout(overdue, Math.max(1, deadlineMs - startMs))
     : undefined;
-  const known = { nowMs: startMs, deadlineMs, signal: stop.signal, trace: event?.trace };
-  work(parts, incoming, { ...known, seen }).then(
+  work(parts, incoming, running, seen).then(
     (response) => answer(undefined, response),
     (error: unknown) => answer(error ?? new Error("rejected with nothing")),
   );
   return () => {
+    // gRPC says so of calls that were answered, too.
+    if (answered) return;
+    answered = true;
     clearTimeout(timer);
     // Nobody is left to answer, and what the handler stops with is no fault of ours.
-    if (!answered) {
-      event?.ended("CANCELLED");
-      parts.log.info({ call, callId, key: seen.key, code: "CANCELLED" }, "call");
-    }
-    answered = true;
-    stop.abort();
+    event?.ended("CANCELLED");
+    parts.log.info({ call, callId, key: seen.key, code: "CANCELLED" }, "call");
+    running.abort();
   };
+}
+
+/** A call under way. Its signal is made for those who ask: a number is given without one. */
+class Running implements Call {
+  readonly nowMs: number;
+  readonly deadlineMs: number;
+  readonly trace: Trace | undefined;
+  private aborted = false;
+  private controller: AbortController | undefined;
+
+  constructor({ nowMs, deadlineMs, trace }: Omit<Call, "signal">) {
+    this.nowMs = nowMs;
+    this.deadlineMs = deadlineMs;
+    this.trace = trace;
+  }
+
+  get signal(): AbortSignal {
+    if (this.controller === undefined) {
+      this.controller = new AbortController();
+      if (this.aborted) this.controller.abort();
+    }
+    return this.controller.signal;
+  }
+
+  abort(): void {
+    this.aborted = true;
+    this.controller?.abort();
+  }
 }
 
 /** What the log says of a call, known only when it is under way. */
@@ -95,7 +123,8 @@ interface Seen {
 async function work<Request, Response>(
   { core, door, pages }: CallParts,
   { name, route, header, read }: Incoming<Request, Response>,
-  { seen, ...call }: Call & { seen: Seen },
+  call: Call,
+  seen: Seen,
 ): Promise<Response> {
   const caller = door.identify(header("authorization"), route.access, call.nowMs);
   seen.key = caller?.id;

@@ -66,6 +66,8 @@ export class Api implements Process {
       "grpc.max_concurrent_streams": STREAMS_MAX,
       "grpc.keepalive_time_ms": KEEPALIVE_MS,
       "grpc.max_connection_idle_ms": CONNECTION_IDLE_MS,
+      // Nobody serves what it would gather of each call and message.
+      "grpc.enable_channelz": 0,
     });
     this.connections = new Connections({ server: this.server, log: parts.log }, paceOf);
     const names = services.map((one) => one.name);

@@ -63,7 +63,7 @@ export function stream<Request, Response>(
       name,
       route: {
         ...route,
-        run: async (core, request, { signal, ...rest }) => {
+        run: async (core, request, { signal, nowMs, deadlineMs, trace }) => {
           const sending = new Sending(call, slowMs);
           const onAbort = () => sending.end(new Error("nobody listens any more"));
           signal.addEventListener("abort", onAbort, { once: true });
@@ -74,7 +74,8 @@ export function stream<Request, Response>(
             });
           }, LOOK_MS);
           try {
-            const responses = route.run(core, request, { ...rest, signal: sending.signal });
+            const call = { nowMs, deadlineMs, trace, signal: sending.signal };
+            const responses = route.run(core, request, call);
             await sending.sendAll(responses, () => {
               parts.door.prove(route.access.applicationOf?.(request));
             });

@@ -39,11 +39,9 @@ export function once(
   return attempt(name, async () => {
     const config = toConfig(env);
     const { log, flush } = openLog({ level: config.PARLEY_LOG_LEVEL, process: name, to: logTo });
-    try {
-      await run(config, log);
-    } finally {
-      flush();
-    }
+    // However it ends: an error that nobody caught must not take its last lines along.
+    process.once("exit", flush);
+    await run(config, log);
   });
 }
 

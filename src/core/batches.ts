@@ -25,13 +25,13 @@ export async function batchCreateMessages(
   const draft = { ...key, messages: contents, createMs: call.nowMs, requestId };
   const retry = retryOf(requestId, () => digestOfBatch(messages));
   const given = await accepting({ kind: "message", ...draft } as const, call, (one) =>
-    core.numbering.acceptBatch(one, retry, call.signal),
+    core.numbering.acceptBatch(one, retry, call),
   );
   if (given === undefined) throw await missingChat(core, key, call);
   const { number: firstNumber, createMs, replayed } = given;
   const numbers = { firstNumber, lastNumber: firstNumber + messages.length - 1 };
   // Retention takes the first ones first, so where the last one is gone all are.
-  if (await isReplayDeleted(core, key, { number: numbers.lastNumber, replayed })) {
+  if (replayed && (await isReplayDeleted(core, key, numbers.lastNumber))) {
     await requireChat(core, key, call);
     throw numberVoid(numbers.lastNumber);
   }

@@ -39,7 +39,7 @@ export async function createChat(
   const draft = { applicationToken, createMs: call.nowMs, requestId, attributes };
   const given = await accepting({ kind: "chat", ...draft } as const, call, (one) =>
     externalId === ""
-      ? core.numbering.accept(one, retry, call.signal)
+      ? core.numbering.accept(one, retry, call)
       : getOrAccept(core, { applicationToken, externalId }, { draft: one, request: retry }, call),
   );
   if (given === undefined) throw applicationNotFound(applicationToken);
@@ -47,7 +47,7 @@ export async function createChat(
     if (given.state === State.STATE_ACCEPTED) await waitForChat(core, given, request, call);
     return { chat: given, replayed: false, existed: true };
   }
-  if (await isReplayDeleted(core, { applicationToken }, given)) {
+  if (given.replayed && (await isReplayDeleted(core, { applicationToken }, given.number))) {
     throw await numberOfNoChat(core, { applicationToken, chatNumber: given.number }, call);
   }
   const { number, createMs, replayed } = given;
@@ -88,7 +88,7 @@ async function getOrAccept(
       return row?.number;
     };
     const { numbering } = core;
-    const given = await numbering.acceptNamed(draft, step.request, call.signal, findRow);
+    const given = await numbering.acceptNamed(draft, step.request, call, findRow);
     if (!given?.existed) return given;
     const chat = row ?? (await findExisting(core, name, given.number, call));
     if (chat !== undefined) return chat;

@@ -165,12 +165,11 @@ export async function findJobs(
 export async function isReplayDeleted(
   core: Core,
   counter: Counter,
-  given: { number: number; replayed: boolean },
+  number: number,
 ): Promise<boolean> {
-  if (!given.replayed) return false;
   const late = AbortSignal.timeout(REPLAY_LOOK_MS);
   try {
-    return (await core.deletions.listDeleted(counter, [given.number], late)).length > 0;
+    return (await core.deletions.listDeleted(counter, [number], late)).length > 0;
   } catch (error) {
     if (!isUnavailable(error) && !late.aborted) throw error;
     return false;

@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import { type Attributes, sortedAttributes } from "./attributes.ts";
 
 /** What every job knows. `epoch` and `accept` say in which life of the counters it was accepted. */
@@ -172,9 +172,9 @@ export function retryOf(
 
 /** Tells one content from another for a request id that comes again; 64 bits, as hex. */
 export function digestOf(...content: string[]): string {
-  const hash = createHash("sha256");
-  for (const part of content) hash.update(`${Buffer.byteLength(part)}:`).update(part);
-  return hash.digest("hex").slice(0, 16);
+  let text = "";
+  for (const part of content) text += `${Buffer.byteLength(part)}:${part}`;
+  return hash("sha256", text).slice(0, 16);
 }
 
 function stringOf(fields: Record<string, unknown>, name: string): string {

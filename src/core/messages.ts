@@ -40,10 +40,10 @@ export async function createMessage(
   const draft = { ...key, ...contentOf(said), createMs: call.nowMs, requestId };
   const retry = retryOf(requestId, () => digestOfMessage(said));
   const given = await accepting({ kind: "message", ...draft } as const, call, (one) =>
-    core.numbering.accept(one, retry, call.signal),
+    core.numbering.accept(one, retry, call),
   );
   if (given === undefined) throw await missingChat(core, key, call);
-  if (await isReplayDeleted(core, key, given)) {
+  if (given.replayed && (await isReplayDeleted(core, key, given.number))) {
     await requireChat(core, key, call);
     throw numberVoid(given.number);
   }

@@ -1,4 +1,5 @@
 import { ParleyError } from "../errors.ts";
+import type { Call } from "./core.ts";
 import type { Epochs, Trust } from "./epochs.ts";
 import { Gate } from "./gate.ts";
 import type { Acceptance, Intake } from "./intake.ts";
@@ -23,6 +24,9 @@ export interface Given {
   /** True where it is that of a chat which has the external id already. */
   existed: boolean;
 }
+
+/** Who calls, as far as the wish to stop goes. */
+type Interruptible = Pick<Call, "signal">;
 
 interface Request {
   id: string;
@@ -55,11 +59,11 @@ export class Numbering {
   accept(
     draft: JobDraft,
     request: Request | undefined,
-    signal: AbortSignal,
+    call: Interruptible,
   ): Promise<Given | undefined> {
     const { createMs } = draft;
     const step = { counter: counterOf(draft), createMs, request, ...encodeDraft(draft) };
-    return this.allocate(step, signal, (told) => this.intake.accept({ ...step, ...told }));
+    return this.allocate(step, call, (told) => this.intake.accept({ ...step, ...told }));
   }
 
   /**
@@ -70,13 +74,13 @@ export class Numbering {
   acceptNamed(
     draft: JobDraft & { externalId: string },
     request: Request | undefined,
-    signal: AbortSignal,
+    call: Interruptible,
     findRow: () => Promise<number | undefined>,
   ): Promise<Given | undefined> {
     const { createMs, externalId } = draft;
     const counter = counterOf(draft);
     const step = { counter, createMs, request, externalId, ...encodeDraft(draft) };
-    return this.allocate(step, signal, async (told) => {
+    return this.allocate(step, call, async (told) => {
       const found = await this.intake.accept({ ...step, ...told, lookOnly: true });
       if (found.kind !== "unnamed") return found;
       const number = await findRow();
@@ -89,13 +93,13 @@ export class Numbering {
   acceptBatch(
     batch: BatchDraft,
     request: Request | undefined,
-    signal: AbortSignal,
+    call: Interruptible,
   ): Promise<Given | undefined> {
     const { applicationToken, chatNumber, createMs } = batch;
     const counter = { applicationToken, chatNumber };
     const step = { counter, createMs, request, ...encodeBatch(batch) };
     const room = batch.messages.length;
-    return this.allocate({ ...step, room }, signal, (told) =>
+    return this.allocate({ ...step, room }, call, (told) =>
       this.intake.acceptBatch({ ...step, ...told }),
     );
   }
@@ -103,12 +107,13 @@ export class Numbering {
   /** Goes on until the step gives a number, or says why there is none. */
   private async allocate(
     { counter, createMs, room = 1 }: { counter: Counter; createMs: number; room?: number },
-    signal: AbortSignal,
+    call: Interruptible,
     step: (told: Told) => Promise<Acceptance>,
   ): Promise<Given | undefined> {
     for (let round = 0; round < ACCEPT_ROUNDS_MAX; round++) {
-      signal.throwIfAborted();
-      const trust = await this.epochs.trusted();
+      // The first step is taken at once, so there is nothing yet that could be left.
+      if (round > 0) call.signal.throwIfAborted();
+      const trust = this.epochs.current ?? (await this.epochs.trusted());
       const result = await step({ ...trust, seen: this.epochs.seenIn(trust.epoch) });
       switch (result.kind) {
         case "accepted":

@@ -186,10 +186,10 @@ export class World {
     const request = requestId === undefined ? undefined : { id, digest: "same" };
     const job = { kind: "message", ...this.chats[at]!, createMs: 1, requestId } as const;
     const messages = bodiesOf(id).map((body) => ({ body, author: "" }));
-    const { signal } = new AbortController();
+    const call = new AbortController();
     const found = await (messages.length === 1
-      ? numbering.accept({ ...job, ...messages[0]! }, request, signal)
-      : numbering.acceptBatch({ ...job, messages }, request, signal));
+      ? numbering.accept({ ...job, ...messages[0]! }, request, call)
+      : numbering.acceptBatch({ ...job, messages }, request, call));
     if (found === undefined) throw new Error(`chat ${at + 1} was not found`);
     return found;
   }

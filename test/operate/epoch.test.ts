@@ -41,7 +41,7 @@ describeStacks("epoch new", (stack) => {
       for (let at = 0; at < count; at++) {
         const content = { body: "x", author: "", createMs: 1, requestId: undefined };
         const draft = { kind: "message", ...key, ...content } as const;
-        const given = await core.numbering.accept(draft, undefined, new AbortController().signal);
+        const given = await core.numbering.accept(draft, undefined, new AbortController());
         numbers.push(given!.number);
       }
     } finally {

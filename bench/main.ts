@@ -1,0 +1,39 @@
+import { Command, Option } from "commander";
+import { accepts } from "./accepts.ts";
+import { type Bench, type Measured, TRIAL, WHOLE } from "./measurement.ts";
+import { keep } from "./results.ts";
+import { headOf, rowOf } from "./table.ts";
+
+// Parley beside the floors of its own parts, in one run on one machine. It ends with 0 only where
+// every goal holds.
+
+const benches: Bench[] = [accepts];
+const names = benches.flatMap((one) => one.names);
+
+const program = new Command("bench")
+  .description("measure Parley beside the floors of its own parts")
+  .option("--json", "a line of JSON for each measurement in place of the table")
+  .addOption(new Option("--only <name>", "one measurement").choices(names))
+  .option("--trial", "small and short, to see that it runs; nothing is judged")
+  .parse();
+const { json, only, trial } = program.opts<{ json?: true; only?: string; trial?: true }>();
+
+const found: Measured[] = [];
+if (!json) console.log(headOf());
+for (const one of benches) {
+  if (only !== undefined && !one.names.includes(only)) continue;
+  for (const measured of await one.run(trial ? TRIAL : WHOLE)) {
+    if (only !== undefined && measured.name !== only) continue;
+    const judged = trial ? { ...measured, ok: null, note: "a trial judges nothing" } : measured;
+    found.push(judged);
+    console.log(json ? lineOf(judged) : rowOf(judged));
+  }
+}
+if (only === undefined && !trial) keep(found);
+process.exit(found.every((one) => one.ok !== false) ? 0 : 1);
+
+/** Every field is there, null where there is nothing to say. */
+function lineOf({ name, value, unit, floor, ratio, goal, ok, note }: Measured): string {
+  const numbers = { value, unit, floor: floor ?? null, ratio: ratio ?? null };
+  return JSON.stringify({ name, ...numbers, goal, ok, ...(note !== undefined && { note }) });
+}
