@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import type { Counter } from "../core/ports.ts";
 
 /** `APP-<token>` or `APP-<token>-<chat number>`: users read these names, they may not drift. */
@@ -17,9 +17,12 @@ export function counterOfKey(key: string): Counter {
     : { applicationToken, chatNumber: Number(parts[2]) };
 }
 
-/** 16 bytes in place of a request id and its parent: half the memory, and no collision to fear. */
-export function requestFieldOf(counterKey: string, requestId: string): Buffer {
-  return createHash("sha256").update(`${counterKey} ${requestId}`).digest().subarray(0, 16);
+/**
+ * Stands for a request id and its parent, as 32 hex digits: what is kept are the 16 bytes that they
+ * say, half the memory, and no collision to fear.
+ */
+export function requestHashOf(counterKey: string, requestId: string): string {
+  return hash("sha256", `${counterKey} ${requestId}`).slice(0, 32);
 }
 
 /** A sync tells and forgets a page at a time; far more than this was told and never forgotten. */

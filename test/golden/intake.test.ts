@@ -36,6 +36,13 @@ const CHAT = { kind: "chat", ...BASE, requestId: undefined } as const;
 const SAID = { attributes: { ref: "7", 'a"b': "Zoë" }, originalMs: 1_234_567_890_123 } as const;
 const COUNTER = { applicationToken: TOKEN, chatNumber: 7 };
 
+const APPLICATION_KEY = `APP-${TOKEN}`;
+const CHAT_KEY = `${APPLICATION_KEY}-7`;
+const FIELD = "00112233445566778899aabbccddeeff";
+
+/** Counter, request id and digest, both halves of the job, and what accept.lua calls more. */
+type Call = [key: string, request: [string, string], head: string, tail: string, ...more: string[]];
+
 describe("golden: the job", () => {
   const jobs = golden("jobs.json");
 
@@ -96,6 +103,18 @@ suite("golden: Redis", () => {
     await servers?.drop();
   });
 
+  /** One step of accept.lua, over names that are short. */
+  const take = (epoch: number, seen: number, backlogMax: number, ...calls: Call[]) => {
+    const names = ["ledger", "dirty", "jobs", "waiting"];
+    const keys = [...names, ...calls.map(([key]) => key)];
+    const shared = [epoch, seen, backlogMax, 16, "requests:", 3_600_000, "external:"];
+    const words = calls.flatMap(([, [field, digest], head, tail, more = "", ...contents]) => [
+      ...[field, digest, "35mtxw8u", head, tail, more],
+      ...contents,
+    ]);
+    return redis.accept(keys.length, ...keys, ...shared, ...words) as Promise<unknown[]>;
+  };
+
   it("keeps jobs, counters and the rest as it always did", async () => {
     const one = await new Trusted(intake, 3).begin();
     await one.seed({ applicationToken: TOKEN }, 64);
@@ -111,13 +130,14 @@ suite("golden: Redis", () => {
   });
 
   it("is answered by the scripts as it always was", async () => {
-    const keys = ["c", "ledger", "dirty", "jobs", "waiting"];
-    const rest = ["requests:", 3_600_000];
-    const job = ["35mtxw8u", "c:", '{"data":{"number":', "}}"];
-    const ask = (request = ["", ""], seen = 0, backlogMax = 100, chat = "") =>
-      redis.accept(...keys, 1, seen, backlogMax, 16, ...rest, ...request, ...job, chat);
+    const ask = async (
+      request: [string, string] = ["", ""],
+      seen = 0,
+      backlogMax = 100,
+      key = CHAT_KEY,
+    ) => (await take(1, seen, backlogMax, [key, request, '{"data":{"number":', "}}"]))[0];
     const grant = (ceiling: number, start: number | "", epoch = 1, mark = "", lost = 0) =>
-      redis.grant("c", "ledger", "dirty", epoch, ceiling, start, mark, lost);
+      redis.grant(CHAT_KEY, "ledger", "dirty", epoch, ceiling, start, mark, lost);
     const parked = ["failed", "jobs", "waiting"];
     const replies: Record<string, unknown> = {
       "accept, nothing installed": await ask(),
@@ -127,34 +147,34 @@ suite("golden: Redis", () => {
       "grant, other epoch": await grant(2, 0, 2),
       "grant, raise without a ceiling": await grant(2, ""),
       "grant, seed": await grant(2, 0),
-      accept: await ask(["field", "digest"], 0, 100, "c-"),
-      "accept, replayed": await ask(["field", "digest"]),
-      "accept, reused": await ask(["field", "other"]),
+      accept: await ask([FIELD, "digest"]),
+      "accept, replayed": await ask([FIELD, "digest"]),
+      "accept, reused": await ask([FIELD, "other"]),
       "accept, seen more": await ask(["", ""], 2),
       "accept, full": await ask(["", ""], 1, 1),
       "accept, again": await ask(),
       "accept, exhausted": await ask(),
       "grant, raise": await grant(9_007_199_254_740_991, ""),
-      "forget, changed since": await redis.forget("dirty", "c", "1:1"),
-      forget: await redis.forget("dirty", "c", "1:2"),
+      "forget, changed since": await redis.forget("dirty", CHAT_KEY, "1:1"),
+      forget: await redis.forget("dirty", CHAT_KEY, "1:2"),
       "requeue, not parked": await redis.requeue(...parked, "c:1", "{}"),
       ghosts: await redis.ghosts("active", "jobs", "waiting", 10),
     };
     await redis.sadd("failed", "c:1");
     await redis.lpush("active", "c:9", "c:1");
-    await redis.set("c", "9007199254740989");
+    await redis.set(CHAT_KEY, "9007199254740989");
     Object.assign(replies, {
       requeue: await redis.requeue(...parked, "c:1", "{}"),
       "ghosts, one": await redis.ghosts("active", "jobs", "waiting", 10),
       "accept, near the end": await ask(),
     });
-    await redis.del("c");
+    await redis.del(CHAT_KEY);
     Object.assign(replies, {
       "accept, key lost": await ask(),
-      "grant, seed where the key is lost": [await grant(9, 0), await redis.get("c")],
-      "grant, above the lost key": [await grant(9, 5, 1, "", 1), await redis.get("c")],
+      "grant, seed where the key is lost": [await grant(9, 0), await redis.get(CHAT_KEY)],
+      "grant, above the lost key": [await grant(9, 5, 1, "", 1), await redis.get(CHAT_KEY)],
     });
-    const remove = (value: string) => redis.remove("c", "ledger", "dirty", "removed:1", value);
+    const remove = (value: string) => redis.remove(CHAT_KEY, "ledger", "dirty", "removed:1", value);
     Object.assign(replies, {
       "remove, another value": await remove("1"),
       remove: await remove("*"),
@@ -168,40 +188,66 @@ suite("golden: Redis", () => {
       "install, the next": await redis.install("ledger", 2),
       "grant, in the last epoch": await grant(99, 50),
     });
-    const next = await redis.accept(...keys, 2, 0, 100, 16, ...rest, "", "", ...job, "");
-    replies["accept, key without a ceiling"] = next;
+    const next = await take(2, 0, 100, [CHAT_KEY, ["", ""], "{", "}"]);
+    replies["accept, key without a ceiling"] = next[0];
     expect(replies).to.deep.equal(golden("redis-replies.json"));
   });
 
+  it("is answered by one step about many calls as by a step for each", async () => {
+    await redis.install("ledger", 1);
+    await redis.grant(CHAT_KEY, "ledger", "dirty", 1, 4, 0, "", 0);
+    await redis.grant(APPLICATION_KEY, "ledger", "dirty", 1, 9, 2, "", 0);
+    const job = ["{", "}"] as const;
+    const said: [string, string] = [FIELD, "digest"];
+    const replies = await take(
+      1,
+      0,
+      7,
+      [CHAT_KEY, said, ...job],
+      [CHAT_KEY, said, ...job],
+      [CHAT_KEY, [FIELD, "other"], ...job],
+      [APPLICATION_KEY, ["", ""], ...job, "nname"],
+      [APPLICATION_KEY, ["", ""], ...job, "nname"],
+      [CHAT_KEY, ["", ""], ...job, "2", "1", "2"],
+      [`${CHAT_KEY}1`, ["", ""], ...job],
+      [CHAT_KEY, ["", ""], ...job, "2", "1", "2"],
+      [CHAT_KEY, ["", ""], ...job],
+      [CHAT_KEY, ["", ""], ...job],
+      [APPLICATION_KEY, ["", ""], ...job, "2", "1", "2"],
+      [APPLICATION_KEY, ["", ""], ...job, "3", "1", "2", "3"],
+    );
+    expect(replies).to.deep.equal(golden("step-replies.json"));
+    expect(await redis.hmget("ledger", "accepts", "whole")).to.deep.equal(["7", "7"]);
+    expect(await redis.mget(CHAT_KEY, APPLICATION_KEY)).to.deep.equal(["4", "5"]);
+    expect(await redis.hlen("jobs")).to.equal(7);
+  });
+
   it("is answered about batches and external ids as it always was", async () => {
-    const keys = ["c", "ledger", "dirty", "jobs", "waiting"];
-    const step = (seen: number, backlogMax: number, ...request: string[]) =>
-      [1, seen, backlogMax, 16, "requests:", 3_600_000, ...request, "35mtxw8u", "c:"] as const;
     const contents = ['"body":"one","number":', '"body":"two","number":'];
-    const batch = (seen = 0, backlogMax = 100, request = ["", ""]) =>
-      redis.acceptBatch(...keys, ...step(seen, backlogMax, ...request), "{", "}", ...contents);
-    const named = (lookOnly: number, backlogMax = 100) =>
-      redis.acceptNamed(
-        ...[...keys, "external", ...step(0, backlogMax, "", "")],
-        ...['{"number":', "}", "c-", "name", lookOnly],
-      );
+    const batch = async (seen = 0, backlogMax = 100, request: [string, string] = ["", ""]) =>
+      (await take(1, seen, backlogMax, [CHAT_KEY, request, "{", "}", "2", ...contents]))[0];
+    const named = async (letter: "n" | "l", backlogMax = 100) => {
+      const call: Call = [APPLICATION_KEY, ["", ""], '{"number":', "}", `${letter}name`];
+      return (await take(1, 0, backlogMax, call))[0];
+    };
     await redis.install("ledger", 1);
     const replies: Record<string, unknown> = { "batch, no key": await batch() };
-    await redis.grant("c", "ledger", "dirty", 1, 5, 0, "", 0);
+    await redis.grant(CHAT_KEY, "ledger", "dirty", 1, 5, 0, "", 0);
+    await redis.grant(APPLICATION_KEY, "ledger", "dirty", 1, 5, 2, "", 0);
     Object.assign(replies, {
-      batch: await batch(0, 100, ["field", "digest"]),
-      "batch, replayed": await batch(0, 100, ["field", "digest"]),
-      "batch, reused": await batch(0, 100, ["field", "other"]),
+      batch: await batch(0, 100, [FIELD, "digest"]),
+      "batch, replayed": await batch(0, 100, [FIELD, "digest"]),
+      "batch, reused": await batch(0, 100, [FIELD, "other"]),
       "batch, seen more": await batch(3),
       "batch, full": await batch(0, 3),
-      "named, looked up": await named(1),
-      named: await named(0),
-      "named, again": await named(0),
-      "named, while full": await named(1, 1),
+      "named, looked up": await named("l"),
+      named: await named("n"),
+      "named, again": await named("n"),
+      "named, while full": await named("l", 1),
       "batch, again": await batch(),
       "batch, exhausted": await batch(),
-      "free, another": await redis.forget("external", "name", 9),
-      free: await redis.forget("external", "name", 3),
+      "free, another": await redis.forget(`external:${TOKEN}`, "name", 9),
+      free: await redis.forget(`external:${TOKEN}`, "name", 3),
       jobs: await redis.hgetall("jobs"),
       waiting: await redis.lrange("waiting", 0, -1),
       dirty: await redis.hgetall("dirty"),

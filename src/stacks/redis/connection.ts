@@ -79,6 +79,8 @@ export class RedisConnection {
         enableOfflineQueue: false,
         enableReadyCheck: false,
         enableAutoPipelining: true,
+        // One that gives numbers is many calls already, and need not wait for a pipeline to end.
+        autoPipeliningIgnoredCommands: ["accept"],
         protocol: 2,
         disableClientInfo: true,
         scripts,

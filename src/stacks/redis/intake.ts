@@ -11,10 +11,11 @@ import type {
 import { decodeJob } from "../../core/jobs.ts";
 import { REQUEST_IDS_PER_JOB } from "../../core/limits.ts";
 import type { Counter } from "../../core/ports.ts";
-import { counterKeyOf, counterOfKey, requestFieldOf, Told } from "../counters.ts";
+import { counterKeyOf, counterOfKey, requestHashOf, Told } from "../counters.ts";
+import { Acceptor } from "./acceptor.ts";
 import { RedisConnection, unavailable } from "./connection.ts";
 import { parseJob, wrapDraft } from "./job.ts";
-import { DIRTY, EXTERNAL_PREFIX, JOBS, LEDGER, REQUESTS_PREFIX, WAITING } from "./keys.ts";
+import { DIRTY, EXTERNAL_PREFIX, JOBS, LEDGER, REQUESTS_PREFIX } from "./keys.ts";
 import type { ScriptedRedis } from "./scripts.ts";
 
 export interface RedisIntakeOptions {
@@ -29,10 +30,12 @@ export interface RedisIntakeOptions {
 export class RedisIntake implements Intake {
   private readonly options: RedisIntakeOptions;
   private readonly connection: RedisConnection;
+  private readonly acceptor: Acceptor;
   private readonly told = new Told();
 
   constructor(options: RedisIntakeOptions) {
     this.options = options;
+    this.acceptor = new Acceptor({ ...options, idsPerJob: REQUEST_IDS_PER_JOB });
     this.connection = new RedisConnection(options.url);
   }
 
@@ -69,37 +72,17 @@ export class RedisIntake implements Intake {
   }
 
   async accept(request: AcceptRequest): Promise<Acceptance> {
-    const redis = this.connection.clientOf(request.connection);
-    if (redis === undefined) return { kind: "distrusted" };
-    const { counter, externalId, lookOnly } = request;
-    const draft = wrapDraft(request);
-    const chat = counter.chatNumber === undefined ? `${counterKeyOf(counter)}-` : "";
-    const { keys, step } = this.stepOf(request);
-    const reply = await (externalId === undefined
-      ? redis.accept(...keys, ...step, draft.head, draft.tail, chat)
-      : redis.acceptNamed(
-          ...keys,
-          externalKeyOf(counter),
-          ...step,
-          draft.head,
-          draft.tail,
-          chat,
-          externalId,
-          lookOnly ? 1 : 0,
-        )
-    ).catch(rethrow);
-    return acceptanceOf(reply as [string, ...unknown[]]);
+    const { externalId, lookOnly } = request;
+    const { head, tail } = wrapDraft(request);
+    const named = externalId === undefined ? "" : `${lookOnly ? "l" : "n"}${externalId}`;
+    return this.take(request, { head, tail, more: [named], jobs: 1 });
   }
 
   async acceptBatch(request: BatchRequest): Promise<Acceptance> {
-    const redis = this.connection.clientOf(request.connection);
-    if (redis === undefined) return { kind: "distrusted" };
     const { head, tail } = wrapDraft(request);
-    const { keys, step } = this.stepOf(request);
-    const reply = await redis
-      .acceptBatch(...keys, ...step, head, tail, ...request.contents)
-      .catch(rethrow);
-    return acceptanceOf(reply as [string, ...unknown[]]);
+    const { contents } = request;
+    const jobs = contents.length;
+    return this.take(request, { head, tail, more: [String(jobs), ...contents], jobs });
   }
 
   async findNamed({ externalId, ...of }: ExternalName): Promise<number | undefined> {
@@ -216,56 +199,20 @@ export class RedisIntake implements Intake {
     });
   }
 
-  /** The first keys and arguments of whatever gives numbers, see admit.lua. */
-  private stepOf({ counter, epoch, seen, request, createMs }: AcceptRequest | BatchRequest) {
-    const { requestIdTtlMs, backlogMax } = this.options;
-    const { applicationToken, chatNumber } = counter;
-    const key = counterKeyOf(counter);
-    const keys = [key, LEDGER, DIRTY, JOBS, WAITING];
-    const step = [
-      epoch,
-      seen,
-      backlogMax,
-      REQUEST_IDS_PER_JOB,
-      REQUESTS_PREFIX,
-      requestIdTtlMs,
-      request === undefined ? "" : requestFieldOf(key, request.id),
-      request?.digest ?? "",
-      createMs.toString(36),
-      chatNumber === undefined ? `${applicationToken}:` : `${applicationToken}:${chatNumber}:`,
-    ];
-    return { keys, step };
-  }
-}
-
-/** The reply of admit.lua, see there. */
-function acceptanceOf(reply: [string, ...unknown[]]): Acceptance {
-  const [kind, first, second, third] = reply;
-  switch (kind) {
-    case "accepted":
-      return { kind, number: Number(first), accept: Number(second), left: Number(third) };
-    case "replayed": {
-      const [number, time] = (first as string).split(" ");
-      return { kind, number: Number(number), createMs: Number.parseInt(time!, 36) };
-    }
-    case "unseeded":
-      return {
-        kind,
-        value: first === "" ? undefined : Number(first),
-        lost: second === 1,
-        mark: third as string,
-      };
-    case "exhausted":
-      return { kind, ceiling: Number(first) };
-    case "existing":
-      return { kind, number: Number(first) };
-    case "reused":
-    case "distrusted":
-    case "full":
-    case "unnamed":
-      return { kind };
-    default:
-      throw new Error(`accept.lua replied ${kind}`);
+  /** Says one call as accept.lua takes it. */
+  private take(
+    { counter, connection, epoch, seen, request, createMs }: AcceptRequest | BatchRequest,
+    { head, tail, more, jobs }: { head: string; tail: string; more: string[]; jobs: number },
+  ): Promise<Acceptance> | Acceptance {
+    const redis = this.connection.clientOf(connection);
+    if (redis === undefined) return { kind: "distrusted" };
+    const counterKey = counterKeyOf(counter);
+    const said =
+      request === undefined
+        ? ["", "", ""]
+        : [requestHashOf(counterKey, request.id), request.digest, createMs.toString(36)];
+    const words = [...said, head, tail, ...more];
+    return this.acceptor.add({ redis, epoch, seen }, { counterKey, words, jobs });
   }
 }
 

@@ -3,16 +3,10 @@ import type { Redis } from "ioredis";
 
 const read = (name: string) => readFileSync(new URL(`./${name}.lua`, import.meta.url), "utf8");
 
-/** What gives numbers begins with the same looks: admit.lua stands in front of both. */
-const admitted = (name: string, count: string) =>
-  `local count = ${count}\n${read("admit")}${read(name)}`;
-const accept = admitted("accept", "1");
-
 /** The scripts, for ioredis to define: it sends a body once a connection, and again where lost. */
 export const scripts = {
-  accept: { lua: accept, numberOfKeys: 5 },
-  acceptNamed: { lua: accept, numberOfKeys: 6 },
-  acceptBatch: { lua: admitted("accept-batch", "#ARGV - 12"), numberOfKeys: 5 },
+  /** Says how many keys it has: one for each call, and those that all have. */
+  accept: { lua: read("accept") },
   install: { lua: read("install"), numberOfKeys: 1 },
   remove: { lua: read("remove"), numberOfKeys: 3 },
   grant: { lua: read("grant"), numberOfKeys: 3 },

@@ -11,7 +11,7 @@ import type {
 import { completeDraft, decodeJob, jobIdOf } from "../../core/jobs.ts";
 import { REQUEST_IDS_PER_JOB } from "../../core/limits.ts";
 import type { Counter } from "../../core/ports.ts";
-import { counterKeyOf, counterOfKey, requestFieldOf, Told } from "../counters.ts";
+import { counterKeyOf, counterOfKey, requestHashOf, Told } from "../counters.ts";
 import type { IntakeDb } from "./intake-db.ts";
 import { prepareIntake } from "./intake-statements.ts";
 
@@ -178,7 +178,7 @@ export class SqliteIntake implements Intake {
     }
     const key = counterKeyOf(request.counter);
     const slice = this.slice();
-    const field = request.request && requestFieldOf(key, request.request.id);
+    const field = request.request && Buffer.from(requestHashOf(key, request.request.id), "hex");
     const given = field && this.sql.request(slice, field);
     if (given !== undefined) {
       if (given.digest !== request.request?.digest) return { kind: "reused" };

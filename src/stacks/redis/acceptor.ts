@@ -1,0 +1,129 @@
+import type { Acceptance } from "../../core/intake.ts";
+import { unavailable } from "./connection.ts";
+import { DIRTY, EXTERNAL_PREFIX, JOBS, LEDGER, REQUESTS_PREFIX, WAITING } from "./keys.ts";
+import type { ScriptedRedis } from "./scripts.ts";
+
+/**
+ * Calls of one step: with more, Redis would wait for what is still read from callers, and they for
+ * it. A batch may have more jobs, alone.
+ */
+const STEP_CALLS_MAX = 32;
+const STEP_JOBS_MAX = 1_000;
+
+/** What a step is taken under: the client of a connection, and the epoch of its trust. */
+export interface Under {
+  redis: ScriptedRedis;
+  epoch: number;
+  seen: number;
+}
+
+/** One call as accept.lua takes it. */
+export interface AcceptCall {
+  counterKey: string;
+  /** In the order of accept.lua, parts of a batch included. */
+  words: string[];
+  jobs: number;
+}
+
+interface Step extends Under {
+  keys: string[];
+  words: string[];
+  jobs: number;
+  waiting: { done(acceptance: Acceptance): void; failed(error: unknown): void }[];
+}
+
+/**
+ * Gathers the calls of one turn of the event loop into steps of accept.lua. Each command has a cost
+ * of its own on both sides, which is most of what a number costs.
+ */
+export class Acceptor {
+  private readonly bounds: { requestIdTtlMs: number; backlogMax: number; idsPerJob: number };
+  private open: Step | undefined;
+
+  constructor(bounds: Acceptor["bounds"]) {
+    this.bounds = bounds;
+  }
+
+  add({ redis, epoch, seen }: Under, call: AcceptCall): Promise<Acceptance> {
+    let step = this.open;
+    if (
+      step !== undefined &&
+      (step.redis !== redis || step.epoch !== epoch || step.jobs + call.jobs > STEP_JOBS_MAX)
+    ) {
+      this.send(step);
+      step = undefined;
+    }
+    if (step === undefined) {
+      const keys = [LEDGER, DIRTY, JOBS, WAITING];
+      const opened: Step = { redis, epoch, seen, keys, words: [], jobs: 0, waiting: [] };
+      setImmediate(() => this.send(opened));
+      this.open = opened;
+      step = opened;
+    }
+    step.seen = Math.max(step.seen, seen);
+    step.keys.push(call.counterKey);
+    for (const word of call.words) step.words.push(word);
+    step.jobs += call.jobs;
+    const { waiting } = step;
+    const answered = new Promise<Acceptance>((done, failed) => waiting.push({ done, failed }));
+    if (waiting.length === STEP_CALLS_MAX) this.send(step);
+    return answered;
+  }
+
+  /** Nothing where it was sent before. */
+  private send(step: Step): void {
+    if (this.open !== step) return;
+    this.open = undefined;
+    const { requestIdTtlMs, backlogMax, idsPerJob } = this.bounds;
+    const shared = [step.epoch, step.seen, backlogMax, idsPerJob];
+    const names = [REQUESTS_PREFIX, requestIdTtlMs, EXTERNAL_PREFIX];
+    step.redis
+      .accept(step.keys.length, ...step.keys, ...shared, ...names, ...step.words)
+      .then((replies) => {
+        step.waiting.forEach(({ done, failed }, at) => {
+          try {
+            done(acceptanceOf((replies as Reply[])[at]!));
+          } catch (error) {
+            failed(unavailable(error));
+          }
+        });
+      })
+      .catch((error: unknown) => {
+        for (const { failed } of step.waiting) failed(unavailable(error));
+      });
+  }
+}
+
+type Reply = [string, ...unknown[]];
+
+/** The reply to one call, see accept.lua. */
+function acceptanceOf([kind, first, second, third]: Reply): Acceptance {
+  switch (kind) {
+    case "accepted":
+      return { kind, number: Number(first), accept: Number(second), left: Number(third) };
+    case "replayed": {
+      const [number, time] = (first as string).split(" ");
+      return { kind, number: Number(number), createMs: Number.parseInt(time!, 36) };
+    }
+    case "unseeded":
+      return {
+        kind,
+        value: first === "" ? undefined : Number(first),
+        lost: second === 1,
+        mark: third as string,
+      };
+    case "exhausted":
+      return { kind, ceiling: Number(first) };
+    case "existing":
+      return { kind, number: Number(first) };
+    case "reused":
+    case "distrusted":
+    case "full":
+    case "unnamed":
+      return { kind };
+    case "taken":
+      throw new Error(`a job has number ${first} already`);
+    default:
+      throw new Error(`accept.lua replied ${kind}`);
+  }
+}
