@@ -1,7 +1,7 @@
 import { LoadProcess } from "./load/load.ts";
 import type { Order } from "./load/order.ts";
 import { alternate, atLeast, atMost, type Bench, type Measured, medianOf } from "./measurement.ts";
-import { cpuMsOf, makeChats, ParleyProcess, startFloor, withStarted } from "./processes.ts";
+import { cpuMsOf, FloorProcess, makeChats, ParleyProcess, withStarted } from "./processes.ts";
 
 const IN_FLIGHT = 128;
 const CHATS = 20;
@@ -13,7 +13,7 @@ export const accepts: Bench = {
     withStarted(async (started) => {
       const place = await started.place("production");
       const api = started.add(await ParleyProcess.start(place, "api"));
-      const empty = started.add(await startFloor("bench/floors/empty-server.ts"));
+      const empty = started.add(await FloorProcess.start("bench/floors/empty-server.ts"));
       const load = started.add(new LoadProcess());
       const applicationToken = await makeChats(started.clients(api.target), CHATS);
 

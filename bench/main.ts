@@ -1,13 +1,16 @@
 import { Command, Option } from "commander";
 import { accepts } from "./accepts.ts";
+import { apiProcesses } from "./api-processes.ts";
+import { drain } from "./drain.ts";
 import { type Bench, type Measured, TRIAL, WHOLE } from "./measurement.ts";
+import { pipeline } from "./pipeline.ts";
 import { keep } from "./results.ts";
 import { headOf, rowOf } from "./table.ts";
 
 // Parley beside the floors of its own parts, in one run on one machine. It ends with 0 only where
 // every goal holds.
 
-const benches: Bench[] = [accepts];
+const benches: Bench[] = [accepts, drain, pipeline, apiProcesses];
 const names = benches.flatMap((one) => one.names);
 
 const program = new Command("bench")

@@ -77,20 +77,42 @@ async function untilStarted(child: ChildProcess, part: string): Promise<void> {
   await started;
 }
 
-/** A server that is no part of Parley, started from a file of this folder. */
-export async function startFloor(
-  path: string,
-): Promise<{ pid: number; target: string; stop(): Promise<void> }> {
-  const child = fork(fileOf(path));
-  const [{ port }] = (await once(child, "message")) as [{ port: number }];
-  return {
-    pid: child.pid!,
-    target: `127.0.0.1:${port}`,
-    stop: async () => {
-      child.disconnect();
-      await once(child, "exit");
-    },
-  };
+/** A process of bench/floors: it says when it is ready, and what it was asked for. */
+export class FloorProcess {
+  private readonly child: ChildProcess;
+  /** Of one that is a server. */
+  readonly target: string;
+
+  private constructor(child: ChildProcess, target: string) {
+    this.child = child;
+    this.target = target;
+  }
+
+  static async start(path: string): Promise<FloorProcess> {
+    const child = fork(fileOf(path));
+    const [{ port }] = (await once(child, "message")) as [{ port?: number }];
+    return new FloorProcess(child, `127.0.0.1:${port ?? 0}`);
+  }
+
+  get pid(): number {
+    return this.child.pid!;
+  }
+
+  send(order: object): void {
+    this.child.send(order);
+  }
+
+  async answer(): Promise<unknown> {
+    const [answer] = await once(this.child, "message");
+    return answer;
+  }
+
+  async stop(): Promise<void> {
+    if (this.child.exitCode !== null) return;
+    const exited = once(this.child, "exit");
+    this.child.disconnect();
+    await exited;
+  }
 }
 
 async function stopped(child: ChildProcess): Promise<void> {

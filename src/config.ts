@@ -27,6 +27,11 @@ export const settings = {
     schema: z.union([z.literal(""), address], { error: "must be host:port, or empty" }),
     means: "where HTTP and JSON are served beside gRPC; empty for not at all",
   },
+  PARLEY_API_PROCESSES: {
+    default: "1",
+    schema: whole(1, 64),
+    means: "processes that `parley api` runs on its one port; about one for each core (production)",
+  },
   PARLEY_DATA_DIR: {
     default: "./data",
     schema: z.string().min(1),
@@ -263,6 +268,16 @@ function faultsBetween(config: Config): string[] {
     );
   }
   const metrics = config.PARLEY_METRICS_ADDRESS;
+  if (config.PARLEY_API_PROCESSES > 1) {
+    if (config.PARLEY_STACK === "embedded") {
+      faults.push("PARLEY_API_PROCESSES is above 1, and the embedded stack is one process");
+    } else if (metrics !== "") {
+      faults.push(
+        "PARLEY_API_PROCESSES is above 1, so PARLEY_METRICS_ADDRESS must be empty: each process " +
+          "has metrics of its own, and one port leads to any of them",
+      );
+    }
+  }
   if (metrics !== "" && !isLoopback(metrics) && !config.PARLEY_METRICS_EXPOSED) {
     faults.push(
       "PARLEY_METRICS_ADDRESS is beyond loopback: set PARLEY_METRICS_EXPOSED=true where " +

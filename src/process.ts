@@ -26,6 +26,8 @@ export class Together implements Process {
 
 /** A second signal, or this long after the first, ends the program whatever is still in work. */
 const STOP_MAX_MS = 15_000;
+/** Within this time a second one is the first, told by a terminal and by who started this. */
+const SAME_SIGNAL_MS = 500;
 
 /** Starts in order, runs until SIGINT or SIGTERM, then stops in the opposite order. */
 export async function runUntilSignal(processes: Process[], log: Logger): Promise<void> {
@@ -42,9 +44,12 @@ export async function runUntilSignal(processes: Process[], log: Logger): Promise
     const signal = await signalled;
     log.info({ signal }, "stopping");
   } finally {
-    const force = () => process.exit(1);
-    process.once("SIGINT", force);
-    process.once("SIGTERM", force);
+    const stoppingMs = performance.now();
+    const force = () => {
+      if (performance.now() - stoppingMs > SAME_SIGNAL_MS) process.exit(1);
+    };
+    process.on("SIGINT", force);
+    process.on("SIGTERM", force);
     setTimeout(force, STOP_MAX_MS).unref();
     for (const one of started) await one.stop();
   }

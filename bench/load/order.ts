@@ -1,3 +1,7 @@
+/** What every message says, where a measurement does not need other words. */
+export const BODY =
+  "Have you seen that the river is frozen over again? We could skate to the mill.";
+
 /** What the process that sends the load is told to do. */
 export interface Order {
   target: string;

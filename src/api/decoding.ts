@@ -11,12 +11,15 @@ import { registry } from "./contract.ts";
 
 /** From here on, every string that is decoded in this process must be valid UTF-8. */
 export function refuseInvalidUtf8(): void {
-  const encoder = new TextEncoder();
   configureTextEncoding({
-    encodeUtf8: (text) => encoder.encode(text) as Uint8Array<ArrayBuffer>,
+    encodeUtf8: (text) => Buffer.from(text),
     decodeUtf8: (bytes) => {
       if (!isUtf8(bytes)) throw new Error("invalid UTF-8");
-      return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("utf8");
+      // What gRPC read is a Buffer already, and so is each part of it.
+      const { buffer, byteOffset, byteLength } = bytes;
+      return (
+        Buffer.isBuffer(bytes) ? bytes : Buffer.from(buffer, byteOffset, byteLength)
+      ).toString();
     },
     checkUtf8: (text) => text.isWellFormed(),
   });

@@ -3,6 +3,7 @@ import { type Config, isLoopback, readEnv } from "../config.ts";
 import type { Logger } from "../log.ts";
 import { runUntilSignal } from "../process.ts";
 import type { Part } from "../system.ts";
+import { isFirstOfAll, isFurtherProcess, runProcesses } from "./processes.ts";
 import { examplesOf, once } from "./run.ts";
 
 const servers: [string, Part[], string][] = [
@@ -40,12 +41,15 @@ export function addServers(program: Command): void {
 function serve(name: string, parts: Part[], insecure: boolean): Promise<void> {
   const env = insecure ? { ...readEnv(), PARLEY_INSECURE: "true" } : readEnv();
   return once({ name, logTo: "stdout" }, env, async (config, log) => {
-    if (parts.includes("api")) warnOfTheDoor(config, log);
+    const alone = name !== "api" || config.PARLEY_API_PROCESSES === 1;
+    if (parts.includes("api") && isFirstOfAll()) warnOfTheDoor(config, log);
+    if (!alone && isFirstOfAll()) return runProcesses(config.PARLEY_API_PROCESSES, log);
     // Vendors are loaded by those who need them alone: help and keys are there at once.
     const { openSystem } = await import("../system.ts");
     const { processes, api, http, stack } = await openSystem(config, parts, log);
     const announce = async () => {
-      if (api !== undefined) greet(config, { grpc: api.port, http: http?.port });
+      if (api !== undefined && !isFurtherProcess())
+        greet(config, { grpc: api.port, http: http?.port });
       log.info({ stack: stack.name }, "started");
     };
     try {

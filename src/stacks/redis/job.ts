@@ -23,12 +23,14 @@ export function wrapDraft(draft: { head: string; tail: string; createMs: number 
   head: string;
   tail: string;
 } {
-  const options = JSON.stringify(freshOptions(draft.createMs));
   return {
     head: `{"data":${draft.head}`,
-    tail: `${draft.tail},"options":${options},"status":"created"}`,
+    tail: `${draft.tail},"options":{"timestamp":${draft.createMs},${FRESH}},"status":"created"}`,
   };
 }
+
+/** The options of a new job behind its time, which comes first. */
+const FRESH = JSON.stringify(freshOptions(0)).slice('{"timestamp":0,'.length, -1);
 
 /** The same job with all its tries. */
 export function renewJob(job: BeeJob): string {
