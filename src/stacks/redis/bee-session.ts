@@ -1,6 +1,7 @@
 import { createRequire } from "node:module";
 import { setTimeout as sleep } from "node:timers/promises";
 import Queue from "bee-queue";
+import { takeStepsTogether } from "./bee-steps.ts";
 import { QUEUE_NAME, QUEUE_PREFIX } from "./keys.ts";
 
 /** How long a connection may be idle before it is asked whether it lives. */
@@ -70,6 +71,7 @@ export class BeeSession {
       // Takers of a lost session must not sleep: they end as soon as they see that it is closed.
       ...{ initialRedisFailureRetryDelay: 0 },
     });
+    takeStepsTogether(this.queue);
     // On a connection that is gone it would call itself for ever, and let nothing else have a turn.
     const activateDelayed = this.queue._activateDelayed!.bind(this.queue);
     this.queue._activateDelayed = () => {
