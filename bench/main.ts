@@ -27,7 +27,8 @@ for (const one of benches) {
   if (only !== undefined && !one.names.includes(only)) continue;
   for (const measured of await one.run(trial ? TRIAL : WHOLE)) {
     if (only !== undefined && measured.name !== only) continue;
-    const judged = trial ? { ...measured, ok: null, note: "a trial judges nothing" } : measured;
+    const note = ["a trial, which judges nothing", measured.note].filter(Boolean).join("; ");
+    const judged = trial ? { ...measured, ok: null, note } : measured;
     found.push(judged);
     console.log(json ? lineOf(judged) : rowOf(judged));
   }

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { Redis } from "ioredis";
 import { createConnection } from "mysql2/promise";
 import type { Place } from "../test/support/system.ts";
+import { bytesOnDisk, watchCpu } from "./costs.ts";
 import { LoadProcess } from "./load/load.ts";
 import type { Bench } from "./measurement.ts";
 import { makeChats, ParleyProcess, withStarted } from "./processes.ts";
@@ -25,7 +26,7 @@ export const pipeline: Bench = {
     withStarted(async (started) => {
       const place = await started.place("production");
       const api = started.add(await ParleyProcess.start(place, "api"));
-      started.add(await ParleyProcess.start(place, "worker"));
+      const worker = started.add(await ParleyProcess.start(place, "worker"));
       const load = started.add(new LoadProcess());
       const applicationToken = await makeChats(started.clients(api.target), CHATS);
       const redis = new Redis(place.env.PARLEY_REDIS_URL!);
@@ -45,13 +46,18 @@ export const pipeline: Bench = {
       };
       for (let at = 0; at < WARM_UP_SLICES; at++) await slice();
       most = 0;
+      const cpu = await watchCpu({ load: load.pid, api: api.pid, worker: worker.pid });
       const before = accepted - (await backlog());
       const beganMs = performance.now();
       while (performance.now() - beganMs < sustainMs) await slice();
       const done = accepted - (await backlog()) - before;
       const seconds = (performance.now() - beganMs) / 1_000;
+      const costs = Object.entries(cpu()).map(
+        ([name, ms]) => `${name} ${Math.round((ms * 1_000) / done)}`,
+      );
       while ((await backlog()) > 0) await sleep(SLICE_MS / 10);
       await insist(place, accepted);
+      const bytes = await bytesOnDisk(place);
 
       const cores = cpus().length;
       const value = done / seconds / cores;
@@ -66,7 +72,9 @@ export const pipeline: Bench = {
           ok: value >= GOAL_PER_CORE,
           note:
             `${Math.round(done / seconds)}/s stored and searchable over ${Math.round(seconds)} s ` +
-            `on ${cores} cores; at most ${most} waited`,
+            `on ${cores} cores; at most ${most} waited; CPU us a message: ${costs.join(", ")}; ` +
+            `bytes on disk: row ${Math.round(bytes.rows / accepted)}, ` +
+            `document ${Math.round(bytes.documents / accepted)}`,
         },
       ];
     }),

@@ -170,7 +170,7 @@ export class SqliteIntake implements Intake {
     }));
   }
 
-  /** The same steps in the same order as redis/admit.lua and what follows it. */
+  /** The same steps in the same order as redis/accept.lua. */
   private acceptNow(request: AcceptRequest | BatchRequest): Acceptance {
     const ledger = this.sql.ledger();
     if (ledger.epoch !== request.epoch || ledger.accepts < request.seen) {
