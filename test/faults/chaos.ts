@@ -159,6 +159,7 @@ function print({ answers, ...found }: Awaited<ReturnType<typeof audit>>): void {
   if (options.losses) {
     delete promises.void;
     delete promises.doubled;
+    delete promises.denied;
   }
   const broken = Object.keys(promises).filter((name) => found[name as keyof typeof found] !== 0);
   const lines = [

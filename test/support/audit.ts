@@ -16,6 +16,8 @@ export interface Audit {
   lost: number;
   /** Answers that are gone, and whose number is a void. */
   void: number;
+  /** Chats that are there and were said not to be. */
+  denied: number;
   /** Numbers that two different answers have. */
   reissued: number;
   /** Answers whose message is there under another number as well. */
@@ -31,6 +33,7 @@ export interface Audit {
 
 export const CLEAN: Omit<Audit, "answers" | "void"> = {
   lost: 0,
+  denied: 0,
   reissued: 0,
   doubled: 0,
   unexplained: 0,
@@ -91,7 +94,7 @@ export async function audit(
         .map((one) => ({ number: one.chatNumber, body: "", requestId: one.requestId })),
     });
     // A chat that is there must never have been said to be missing.
-    found.lost += chats.filter((one) => load.missing.has(one.number)).length;
+    found.denied += chats.filter((one) => load.missing.has(one.number)).length;
     const answersOf = Map.groupBy(
       load.answers.filter((one) => one.number > 0),
       (one) => one.chatNumber,
