@@ -124,7 +124,11 @@ export async function deploy(
     ...place.env,
     PARLEY_REDIS_URL: wires.redis.href,
     PARLEY_MYSQL_URL: wires.mysql.href,
-    PARLEY_ELASTICSEARCH_URL: wires.elasticsearch.href,
+    // Of a cluster, the other nodes are reached without a wire.
+    PARLEY_ELASTICSEARCH_URL: [
+      wires.elasticsearch.href,
+      ...PARLEY_ELASTICSEARCH_URL!.split(",").slice(1),
+    ].join(","),
     PARLEY_REPAIR_CRON: "* * * * * *",
     PARLEY_STALL_MS: "1500",
     ...settings,
