@@ -71,15 +71,7 @@ wsrep_mode=REQUIRED_PRIMARY_KEY
 async function argsOf(place: Place, number: NodeNumber): Promise<string[]> {
   const position = await positionOf(place, number);
   const start = position === undefined ? [] : [`--wsrep-start-position=${position.text}`];
-  const running = NUMBERS.filter((one) => runs(place, one));
-  if (running.length > 0) {
-    const states = await Promise.all(running.map((one) => stateOf(place, one)));
-    // Whoever has lost most of the others waits for them, and cannot take in a node that was killed.
-    if (states.every((state) => state === "Initialized")) {
-      throw new Error("the nodes that run have lost the others: stop all of them, then start all");
-    }
-    return start;
-  }
+  if (NUMBERS.some((one) => runs(place, one))) return start;
   const [first] = await namesByPosition(place);
   if (first !== nameOf(number)) throw new Error(`start ${first} first: it has the most`);
   markAsFirst(folderOf(place, number));
@@ -88,6 +80,16 @@ async function argsOf(place: Place, number: NodeNumber): Promise<string[]> {
 
 /** Those that run first, and then those that have more of what was committed. */
 async function namesByPosition(place: Place): Promise<string[]> {
+  const running = NUMBERS.filter((one) => runs(place, one));
+  const states = await Promise.all(
+    running.map((one) => stateOf(place, one).catch((error: Error) => error.message)),
+  );
+  // Whoever has lost most of the others serves no more, and takes in no node that was killed.
+  if (running.length > 0 && states.every((state) => state === "Initialized")) {
+    throw new Error(
+      "the nodes of MariaDB that run have lost the others: stop them, then start all",
+    );
+  }
   const found = [];
   for (const number of NUMBERS) {
     const seqno = runs(place, number)
