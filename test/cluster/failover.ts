@@ -9,7 +9,6 @@ import {
 } from "../../scripts/services/servers.ts";
 import { type Audit, audit, CLEAN } from "../support/audit.ts";
 import { type Deployment, deploy } from "../support/deployment.ts";
-import { until } from "../support/door.ts";
 import { Load } from "../support/load.ts";
 import { randomFrom, seed } from "../support/random.ts";
 import { elasticOf } from "../support/servers.ts";
@@ -33,14 +32,14 @@ describe("Parley on clusters, under load", function () {
   afterEach(async () => {
     load?.close();
     // A test that failed may have left them killed.
-    for (const name of ["mariadb-1", "mariadb-2", "mariadb-3"]) await startServer(name);
+    await Promise.all((await status()).map(({ name }) => startServer(name)));
     await parley?.stop();
   });
 
   /** By the wires, since the first node of each may be another one than before. */
-  async function result(): Promise<Audit> {
+  async function result(missing: ReadonlySet<number> = load.missing): Promise<Audit> {
     await load.stop();
-    const { applicationToken, answers, missing } = load;
+    const { applicationToken, answers } = load;
     const { target } = parley.apis[0]!;
     const place = { ...parley.place, env: parley.env };
     return audit(place, { target, applicationToken, answers, missing }, 60_000);
@@ -96,14 +95,17 @@ describe("Parley on clusters, under load", function () {
     return (rows as { count: number }[])[0]!.count;
   }
 
-  async function health(): Promise<{ status: string; number_of_nodes: number }> {
+  /** Returns when the index has every copy: who is killed before may have the only one. */
+  async function hasEveryCopy(): Promise<void> {
     const { url } = elasticOf(parley.place.env);
-    const answer = await fetch(`${url}/_cluster/health`);
-    return (await answer.json()) as { status: string; number_of_nodes: number };
+    const wish = "wait_for_nodes=3&wait_for_status=green&timeout=30s";
+    const answer = await fetch(`${url}/_cluster/health?${wish}`);
+    expect(await answer.json()).to.include({ status: "green", number_of_nodes: 3 });
   }
 
   it("lose nothing when a node of each is killed, and take both in again", async () => {
     await load.answered(500);
+    await hasEveryCopy();
     const primary = await findPrimary();
     await stopServer(primary, SIGKILL);
     await load.answered(500);
@@ -112,7 +114,9 @@ describe("Parley on clusters, under load", function () {
     await leadTo("mariadb-2");
     await storesAgain();
     await load.answered(500);
+    await load.stop();
     await Promise.all([startServer(primary), startServer("mariadb-1")]);
+    load.resume(16);
     await load.answered(500);
     // Back again in good order, with the node that it was led to still up.
     await leadTo("mariadb-1");
@@ -124,8 +128,7 @@ describe("Parley on clusters, under load", function () {
     for (const name of ["mariadb-1", "mariadb-2", "mariadb-3"]) {
       expect(await countAt(name), name).to.be.at.least(length);
     }
-    await until("the index has every copy again", async () => (await health()).status === "green");
-    expect((await health()).number_of_nodes).to.equal(3);
+    await hasEveryCopy();
   });
 
   it("give no number twice where Redis is emptied while the database fails over", async () => {
@@ -137,6 +140,8 @@ describe("Parley on clusters, under load", function () {
     redis.disconnect();
     await load.answered(500);
     const promised = { lost: 0, reissued: 0, unexplained: 0, unindexed: 0, parked: 0 };
-    expect(await result()).to.deep.include(promised);
+    // What a worker still had of a chat when both were away is all that was left of it. Until that
+    // was written the chat was said to be missing, as it is where there is one server of each.
+    expect(await result(new Set())).to.deep.include(promised);
   });
 });

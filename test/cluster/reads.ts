@@ -55,7 +55,7 @@ describe("What one node of a cluster was told", function () {
       const applicationToken = application!.token;
       await clients.createChat({ applicationToken });
       const chat = { applicationToken, chatNumber: 1 };
-      for (let number = 1; number <= 10; number++) {
+      for (let number = 1; number <= 6; number++) {
         const message = { body: `word ${number}` };
         await clients.createMessage({ ...chat, message, waitFor: State.STATE_SEARCHABLE });
         for (let looks = 0; looks < 4; looks++) {
