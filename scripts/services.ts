@@ -1,11 +1,23 @@
+import { relative } from "node:path";
 import { Argument, Command, Option } from "commander";
 import { install } from "./services/install.ts";
-import { deleteAll, type Status, serverNames, start, status, stop } from "./services/servers.ts";
+import { envFile, type Layout } from "./services/place.ts";
+import {
+  allNames,
+  deleteAll,
+  groupForStart,
+  namesHere,
+  namesOf,
+  type Status,
+  start,
+  status,
+  stop,
+} from "./services/servers.ts";
 
 // Real MariaDB, Redis and Elasticsearch for this checkout, without Docker, on ports of their own.
 
 const names = () =>
-  new Argument("[names...]", "which ones; all of them unless told").choices(serverNames);
+  new Argument("[names...]", "which ones; all of them unless told").choices(allNames);
 const program = new Command("services").description(
   "real servers for this checkout, without Docker",
 );
@@ -14,6 +26,7 @@ program
   .command("up")
   .description("install what is missing, start what is not running, write .services/env")
   .addArgument(names())
+  .option("--cluster", "MariaDB and Elasticsearch as clusters of three nodes, mariadb-1 and so on")
   .action(up);
 program
   .command("down")
@@ -31,30 +44,34 @@ try {
   process.exitCode = 1;
 }
 
-async function up(chosen: string[]): Promise<void> {
-  await install((line) => console.log(line));
+async function up(chosen: string[], flags: { cluster?: true }): Promise<void> {
+  const layout: Layout = flags.cluster ? "cluster" : "single";
+  await install(layout, (line) => console.log(line));
   const before = await status();
+  const groups = await groupForStart(layout, chosen.length === 0 ? namesOf(layout) : chosen);
   const started = await Promise.allSettled(
-    orAll(chosen).map(async (name) => {
-      const from = Date.now();
-      const { pid, port } = await start(name);
-      const ran = before.some((one) => one.name === name && one.pid === pid);
-      const how = ran
-        ? "was up already"
-        : `is up after ${((Date.now() - from) / 1_000).toFixed(1)} s`;
-      console.log(`${name} ${how}: 127.0.0.1:${port}, process ${pid}`);
+    groups.map(async (group) => {
+      for (const name of group) await upOne(name, before);
     }),
   );
   const failed = started.flatMap((one) => (one.status === "rejected" ? [one.reason.message] : []));
   if (failed.length > 0) throw new Error([...new Set(failed)].join("\n"));
-  console.log("The settings to use them are in .services/env");
+  console.log(`The settings to use them are in ${relative(".", envFile)}`);
+}
+
+async function upOne(name: string, before: Status[]): Promise<void> {
+  const from = Date.now();
+  const { pid, port } = await start(name);
+  const ran = before.some((one) => one.name === name && one.pid === pid);
+  const how = ran ? "was up already" : `is up after ${((Date.now() - from) / 1_000).toFixed(1)} s`;
+  console.log(`${name} ${how}: 127.0.0.1:${port}, process ${pid}`);
 }
 
 async function down(chosen: string[], flags: { kill?: true; delete?: true }): Promise<void> {
   if (flags.delete && chosen.length > 0) throw new Error("--delete is for all of them at once");
   const signal = flags.kill ? "SIGKILL" : "SIGTERM";
   await Promise.all(
-    orAll(chosen).map(async (name) => {
+    (chosen.length === 0 ? namesHere() : chosen).map(async (name) => {
       const ran = await stop(name, { signal });
       console.log(ran ? `${name} is down` : `${name} was not running`);
     }),
@@ -72,8 +89,4 @@ async function printStatus(): Promise<void> {
     pid === undefined ? "down" : healthy ? "up" : "not answering",
   ];
   for (const one of found) console.log(row(one).join(" "));
-}
-
-function orAll(chosen: string[]): string[] {
-  return chosen.length === 0 ? serverNames : chosen;
 }

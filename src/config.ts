@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { address, cron, flag, ratio, url, whole } from "./setting-kinds.ts";
+import { address, cron, flag, ratio, url, urls, whole } from "./setting-kinds.ts";
 
 // The only reader of process.env. Every setting is a line of the table below, which is also where
 // docs/settings.md and the README's table come from.
@@ -49,8 +49,8 @@ export const settings = {
   },
   PARLEY_ELASTICSEARCH_URL: {
     default: "http://127.0.0.1:9200",
-    schema: url("http", "https"),
-    means: "Elasticsearch of the production stack",
+    schema: urls("http", "https"),
+    means: "Elasticsearch of the production stack; of a cluster, more than one of its nodes",
   },
   PARLEY_ELASTICSEARCH_INDEX: {
     default: "parley-messages",

@@ -24,11 +24,28 @@ export const address = z
 const RATIO = "must be a number from 0 to 1";
 export const ratio = z.coerce.number({ error: RATIO }).min(0, RATIO).max(1, RATIO);
 export const url = (...protocols: string[]) => {
-  const begins = protocols.map((one) => `${one}://`).join(" or ");
+  const begins = beginsOf(protocols);
   return z
     .string()
-    .refine((text) => protocols.includes(URL.parse(text)?.protocol.slice(0, -1) ?? ""), {
-      error: `must be a URL that begins with ${begins}`,
-    })
+    .refine((text) => isUrl(text, protocols), { error: `must be a URL that begins with ${begins}` })
     .describe(`URL, ${begins}`);
 };
+/** One URL, or more with commas in between. */
+export const urls = (...protocols: string[]) => {
+  const begins = beginsOf(protocols);
+  return z
+    .string()
+    .transform((text) => text.split(",").map((one) => one.trim()))
+    .refine((all) => all.every((one) => isUrl(one, protocols)), {
+      error: `must be URLs that begin with ${begins}, with commas in between`,
+    })
+    .describe(`URLs, ${begins}, with commas in between`);
+};
+
+function beginsOf(protocols: string[]): string {
+  return protocols.map((one) => `${one}://`).join(" or ");
+}
+
+function isUrl(text: string, protocols: string[]): boolean {
+  return protocols.includes(URL.parse(text)?.protocol.slice(0, -1) ?? "");
+}

@@ -2,16 +2,43 @@ import { createHash } from "node:crypto";
 import { copyFileSync, existsSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { findProgram, run } from "../programs.ts";
 import { giveTo, makeFolderFor } from "./account.ts";
+import { withLock } from "./daemon.ts";
 import { ensureJava } from "./java.ts";
 import type { Place } from "./place.ts";
 import type { Server } from "./server.ts";
 
-export const elasticsearch: Server = {
-  name: "elasticsearch",
-  ports: ["elasticsearch", "elasticsearchTransport"],
-  launch: start,
-  check,
-};
+const NUMBERS = [1, 2, 3] as const;
+
+export const elasticsearch: Server = serverOf("");
+/** Elasticsearch as three nodes: an index has one replica unless told otherwise. */
+export const elasticsearchNodes: Server[] = NUMBERS.map(serverOf);
+
+/** What tells one server's settings from another's. */
+interface Own {
+  name: string;
+  port: number;
+  transportPort: number;
+  discovery: string;
+}
+
+/** A node of the cluster, or the server that stands alone. */
+function serverOf(number: (typeof NUMBERS)[number] | ""): Server {
+  const port = `elasticsearch${number}` as const;
+  const transportPort = `elasticsearchTransport${number}` as const;
+  return {
+    name: number === "" ? "elasticsearch" : `elasticsearch-${number}`,
+    ports: [port, transportPort],
+    launch: (place, folder) => {
+      const ports = { port: place.ports[port], transportPort: place.ports[transportPort] };
+      const name = `parley-${number || 1}`;
+      if (number === "") return start(place, folder, { ...ports, name, discovery: ALONE });
+      // The nodes share one program.
+      const programs = `${place.folder}/elasticsearch`;
+      return start(place, folder, { ...ports, name, discovery: discoveryOf(place) }, programs);
+    },
+    check: ({ ports }) => check(ports[port]),
+  };
+}
 
 /** The newest server on Maven Central: core modules only, which is all that Parley uses. */
 const VERSION = "9.1.0";
@@ -19,14 +46,22 @@ const ARTIFACT = `org.elasticsearch.distribution.integ-test-zip:elasticsearch:${
 const ZIP_SHA256 = "be5c5440bb6344cee4070f8f77a6c3cd72363db494944047cdd93748c4e19111";
 const MAVEN_PLUGIN = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1";
 
-async function start(place: Place, folder: string): Promise<number> {
-  const home = `${folder}/elasticsearch-${VERSION}`;
-  if (!existsSync(home)) await fetchServer(place, folder, home);
-  const java = await ensureJava(folder, place.account);
+async function start(
+  place: Place,
+  folder: string,
+  own: Own,
+  programs: string = folder,
+): Promise<number> {
+  makeFolderFor(place.account, programs);
+  const home = `${programs}/elasticsearch-${VERSION}`;
+  const java = await withLock(home, async () => {
+    if (!existsSync(home)) await fetchServer(place, programs, home);
+    return ensureJava(programs, place.account);
+  });
   for (const name of ["config", "data", "logs", "tmp"]) {
     makeFolderFor(place.account, `${folder}/${name}`);
   }
-  writeFileSync(`${folder}/config/elasticsearch.yml`, elasticsearchYml(place, folder));
+  writeFileSync(`${folder}/config/elasticsearch.yml`, elasticsearchYml(folder, own));
   // The server may not have its own program below the system's folder for temporary files, where a
   // checkout may well lie; so it gets a folder of its own.
   const heap = "-Xms512m\n-Xmx512m\n";
@@ -83,23 +118,32 @@ async function fetchServer(place: Place, folder: string, home: string): Promise<
 }
 
 /** Watermarks are off: a developer's fuller disk would make every index read-only. */
-function elasticsearchYml(place: Place, folder: string): string {
+function elasticsearchYml(folder: string, own: Own): string {
   return `cluster.name: parley
-node.name: parley-1
+node.name: ${own.name}
 path.data: ${folder}/data
 path.logs: ${folder}/logs
 network.host: 127.0.0.1
-http.port: ${place.ports.elasticsearch}
-transport.port: ${place.ports.elasticsearchTransport}
-discovery.type: single-node
+http.port: ${own.port}
+transport.port: ${own.transportPort}
+${own.discovery}
 xpack.security.enabled: false
 cluster.routing.allocation.disk.threshold_enabled: false
 action.destructive_requires_name: false
 `;
 }
 
-async function check(place: Place): Promise<void> {
-  const url = `http://127.0.0.1:${place.ports.elasticsearch}/_cluster/health`;
+const ALONE = "discovery.type: single-node";
+
+/** Two of them elect the first master; who restarts finds the others by their addresses. */
+function discoveryOf({ ports }: Place): string {
+  const addresses = NUMBERS.map((one) => `127.0.0.1:${ports[`elasticsearchTransport${one}`]}`);
+  return `discovery.seed_hosts: [${addresses.join(", ")}]
+cluster.initial_master_nodes: [${NUMBERS.map((one) => `parley-${one}`).join(", ")}]`;
+}
+
+async function check(port: number): Promise<void> {
+  const url = `http://127.0.0.1:${port}/_cluster/health`;
   const response = await fetch(url, { signal: AbortSignal.timeout(2_000) });
   const { status } = (await response.json()) as { status?: string };
   if (status !== "green" && status !== "yellow") throw new Error(`its cluster is ${status}`);

@@ -1,5 +1,8 @@
+import { existsSync } from "node:fs";
 import { findProgram, run } from "../programs.ts";
+import { GALERA_LIBRARY } from "./galera.ts";
 import { findJava } from "./java.ts";
+import type { Layout } from "./place.ts";
 
 /** A program of ours, and Debian's package that has it. */
 const PROGRAMS = {
@@ -9,13 +12,18 @@ const PROGRAMS = {
   mvn: "maven",
 };
 
+/** By which nodes of a MariaDB cluster copy one another's files. */
+const CLUSTER_PROGRAMS = { rsync: "rsync" };
+
 /** The newer Debians have the first or second of these; the last brings pip, which fetches one. */
 const JAVA_PACKAGES = ["openjdk-21-jre-headless", "openjdk-25-jre-headless", "python3-venv"];
 
 /** Makes sure of every program that the servers need; quick where they are all there. */
-export async function install(say: (line: string) => void): Promise<void> {
-  const wanted = Object.entries(PROGRAMS).filter(([program]) => findProgram(program) === undefined);
+export async function install(layout: Layout, say: (line: string) => void): Promise<void> {
+  const needed = layout === "cluster" ? { ...PROGRAMS, ...CLUSTER_PROGRAMS } : PROGRAMS;
+  const wanted = Object.entries(needed).filter(([program]) => findProgram(program) === undefined);
   const packages = wanted.map(([, name]) => name);
+  if (layout === "cluster" && !existsSync(GALERA_LIBRARY)) packages.push("galera-4");
   const needsJava = findJava() === undefined;
   if (packages.length === 0 && (!needsJava || (await canFetchJava()))) return;
   // A list of somebody else's that cannot be read is no reason to stop: ours may be there.

@@ -6,19 +6,37 @@ import { launch } from "./daemon.ts";
 import { MYSQL_PASSWORD, type Place } from "./place.ts";
 import type { Server } from "./server.ts";
 
-export const mariadb: Server = { name: "mariadb", ports: ["mysql"], launch: start, check };
+export const mariadb: Server = {
+  name: "mariadb",
+  ports: ["mysql"],
+  launch: (place, folder) => launchMariadb(place, folder, { port: place.ports.mysql }),
+  check: async ({ ports }) => {
+    await ask(ports.mysql, "SELECT 1");
+  },
+};
 
-async function start(place: Place, folder: string): Promise<number> {
-  const settings = `${folder}/my.cnf`;
-  writeFileSync(settings, myCnf(place, folder));
+/** How one MariaDB differs from another. */
+interface Own {
+  port: number;
+  /** Lines for its settings file. */
+  settings?: string;
+  args?: string[];
+}
+
+export async function launchMariadb(place: Place, folder: string, own: Own): Promise<number> {
+  writeFileSync(settingsFileOf(folder), myCnf(folder, own));
   writeFileSync(`${folder}/init.sql`, initSql());
   if (!existsSync(`${folder}/data`)) await layOut(place, folder);
   return launch({
     command: findProgram("mariadbd")!,
-    args: [`--defaults-file=${settings}`],
+    args: [`--defaults-file=${settingsFileOf(folder)}`, ...(own.args ?? [])],
     account: place.account,
     logFile: `${folder}/log`,
   });
+}
+
+export function settingsFileOf(folder: string): string {
+  return `${folder}/my.cnf`;
 }
 
 /** Renamed into place when it is whole, so that a run that was cut short is done again. */
@@ -36,10 +54,10 @@ async function layOut(place: Place, folder: string): Promise<void> {
   renameSync(unfinished, `${folder}/data`);
 }
 
-function myCnf(place: Place, folder: string): string {
+function myCnf(folder: string, { port, settings = "" }: Own): string {
   return `[mariadbd]
 bind-address=127.0.0.1
-port=${place.ports.mysql}
+port=${port}
 socket=${folder}/socket
 pid-file=${folder}/mariadbd.pid
 datadir=${folder}/data
@@ -50,7 +68,7 @@ innodb_buffer_pool_size=256M
 innodb_flush_log_at_trx_commit=1
 max_allowed_packet=64M
 max_connections=500
-`;
+${settings}`;
 }
 
 /** Read at every start, one statement a line. The user may make databases for tests. */
@@ -63,10 +81,11 @@ GRANT ALL ON \`parley\\_%\`.* TO ${user};
 `;
 }
 
-async function check(place: Place): Promise<void> {
+/** What a statement answers, in short time. */
+export async function ask(port: number, sql: string): Promise<Record<string, unknown>[]> {
   const connection = await createConnection({
     host: "127.0.0.1",
-    port: place.ports.mysql,
+    port,
     user: "parley",
     password: MYSQL_PASSWORD,
     database: "parley",
@@ -75,8 +94,9 @@ async function check(place: Place): Promise<void> {
   // A server that is still starting cuts the connection, which mysql2 reports here as well.
   connection.on("error", () => {});
   try {
-    await connection.query({ sql: "SELECT 1", timeout: 1_000 });
+    const [rows] = await connection.query({ sql, timeout: 1_000 });
     await connection.end();
+    return rows as Record<string, unknown>[];
   } finally {
     connection.destroy();
   }

@@ -20,21 +20,37 @@ export interface Place {
   /** Absolute, and open to the account: data, settings and logs, a folder for each server. */
   folder: string;
   account: Account | undefined;
+  layout: Layout;
   ports: Ports;
 }
 
-export type PortName = keyof typeof PORT_DEFAULTS;
+/** One server of each kind, or three nodes of MariaDB and of Elasticsearch. A folder has one. */
+export type Layout = keyof typeof PORTS;
+export type PortName = { [L in Layout]: keyof (typeof PORTS)[L] }[Layout];
+/** Those of the other layout are in it too, and nobody listens there. */
 export type Ports = Record<PortName, number>;
 
 /**
  * Below 32768, where Linux starts to hand out ports to outgoing connections: there a client that
  * keeps trying a stopped server can end up connected to itself and hold the port.
  */
-const PORT_DEFAULTS = {
-  mysql: 13306,
-  redis: 16379,
-  elasticsearch: 19200,
-  elasticsearchTransport: 19300,
+const PORTS = {
+  single: {
+    mysql: 13306,
+    redis: 16379,
+    elasticsearch: 19200,
+    elasticsearchTransport: 19300,
+  },
+  cluster: {
+    ...{ mysql1: 14306, mysql2: 15306, mysql3: 16306 },
+    ...{ mysqlGroup1: 14406, mysqlGroup2: 15406, mysqlGroup3: 16406 },
+    ...{ mysqlIst1: 14506, mysqlIst2: 15506, mysqlIst3: 16506 },
+    ...{ mysqlSst1: 14606, mysqlSst2: 15606, mysqlSst3: 16606 },
+    redis: 17379,
+    ...{ elasticsearch1: 20200, elasticsearch2: 21200, elasticsearch3: 22200 },
+    ...{ elasticsearchTransport1: 20300, elasticsearchTransport2: 21300 },
+    elasticsearchTransport3: 22300,
+  },
 };
 
 /** How far above its default a port may move when another program is there. */
@@ -46,27 +62,40 @@ const FOLDER_BYTES_MAX = 80;
 /** Plainly not a secret: the server listens on loopback only. */
 export const MYSQL_PASSWORD = "parley";
 
-export const servicesDir: string = fileURLToPath(new URL("../../.services", import.meta.url));
-const envFile = `${servicesDir}/env`;
+/** Another folder is for who wants single servers and a cluster side by side. */
+export const servicesDir: string =
+  process.env.PARLEY_SERVICES_DIR ?? fileURLToPath(new URL("../../.services", import.meta.url));
+export const envFile: string = `${servicesDir}/env`;
 const dataLink = `${servicesDir}/data`;
 
 /** The place as an earlier `up` left it; undefined where there was none. */
 export function readPlace(): Place | undefined {
   if (!existsSync(envFile) || !existsSync(dataLink)) return undefined;
   const saved = readSaved();
-  const ports = { ...PORT_DEFAULTS };
-  for (const name of portNames()) ports[name] = Number(saved[settingOf(name)] ?? ports[name]);
-  return { folder: realpathSync(dataLink), account: findAccount(), ports };
+  const layout = layoutOf(saved);
+  const ports = defaultPorts(layout);
+  for (const name of portNames(layout)) ports[name] = Number(saved[settingOf(name)] ?? ports[name]);
+  return { folder: realpathSync(dataLink), account: findAccount(), layout, ports };
 }
 
-/** Chooses the folder and the ports once, writes them down, and from then on keeps to them. */
-export async function settlePlace(): Promise<Place> {
+/**
+ * Chooses folder, layout and ports once, writes them down, and from then on keeps to them. Without
+ * a wish the layout is what it was.
+ */
+export async function settlePlace(wish?: Layout): Promise<Place> {
   mkdirSync(servicesDir, { recursive: true });
   const account = findAccount();
+  const there = existsSync(dataLink) && existsSync(envFile) ? layoutOf(readSaved()) : undefined;
+  if (there !== undefined && wish !== undefined && there !== wish) {
+    const [has, flag] = there === "cluster" ? ["a cluster", "with"] : ["single servers", "without"];
+    throw new Error(`${servicesDir} has ${has}: say \`services up\` ${flag} --cluster, or end that
+with \`services down --delete\`, or set PARLEY_SERVICES_DIR to another folder`);
+  }
   if (!existsSync(dataLink)) makeFolder(account);
-  const ports = await choosePorts();
-  writeEnv(ports);
-  return { folder: realpathSync(dataLink), account, ports };
+  const layout = there ?? wish ?? "single";
+  const ports = await choosePorts(layout);
+  writeEnv(layout, ports);
+  return { folder: realpathSync(dataLink), account, layout, ports };
 }
 
 /**
@@ -89,10 +118,10 @@ function makeFolder(account: Account | undefined): void {
  * What was chosen before stays, because a running server cannot move; else what the user says; else
  * the first free port.
  */
-async function choosePorts(): Promise<Ports> {
+async function choosePorts(layout: Layout): Promise<Ports> {
   const saved = readSaved();
-  const ports = { ...PORT_DEFAULTS };
-  for (const name of portNames()) {
+  const ports = defaultPorts(layout);
+  for (const name of portNames(layout)) {
     const setting = settingOf(name);
     const said = process.env[setting];
     const chosen = saved[setting] ?? said ?? String(await freePort(ports[name]));
@@ -125,8 +154,17 @@ export function isFree(port: number): Promise<boolean> {
   });
 }
 
-function portNames(): PortName[] {
-  return Object.keys(PORT_DEFAULTS) as PortName[];
+function defaultPorts(layout: Layout): Ports {
+  return { ...PORTS.single, ...PORTS.cluster, ...PORTS[layout] };
+}
+
+function portNames(layout: Layout): PortName[] {
+  return Object.keys(PORTS[layout]) as PortName[];
+}
+
+/** A folder from before there were clusters does not say. */
+function layoutOf(saved: Record<string, string>): Layout {
+  return saved.PARLEY_SERVICES_LAYOUT === "cluster" ? "cluster" : "single";
 }
 
 /** `elasticsearchTransport` is set by PARLEY_SERVICES_ELASTICSEARCH_TRANSPORT_PORT. */
@@ -142,13 +180,21 @@ function readSaved(): Record<string, string> {
   );
 }
 
-/** Renamed into place, so that nobody reads half of it. */
-function writeEnv(ports: Ports): void {
+/**
+ * Renamed into place, so that nobody reads half of it. Of a cluster Parley may use any node of
+ * Elasticsearch, and one of MariaDB: docs/operations.md says why, and who leads it to another.
+ */
+function writeEnv(layout: Layout, ports: Ports): void {
+  const { elasticsearch, elasticsearch1, elasticsearch2, elasticsearch3 } = ports;
+  const isCluster = layout === "cluster";
+  const mysql = isCluster ? ports.mysql1 : ports.mysql;
+  const search = isCluster ? [elasticsearch1, elasticsearch2, elasticsearch3] : [elasticsearch];
   const lines = [
-    `PARLEY_MYSQL_URL=mysql://parley:${MYSQL_PASSWORD}@127.0.0.1:${ports.mysql}/parley`,
+    `PARLEY_MYSQL_URL=mysql://parley:${MYSQL_PASSWORD}@127.0.0.1:${mysql}/parley`,
     `PARLEY_REDIS_URL=redis://127.0.0.1:${ports.redis}/0`,
-    `PARLEY_ELASTICSEARCH_URL=http://127.0.0.1:${ports.elasticsearch}`,
-    ...portNames().map((name) => `${settingOf(name)}=${ports[name]}`),
+    `PARLEY_ELASTICSEARCH_URL=${search.map((port) => `http://127.0.0.1:${port}`).join(",")}`,
+    ...(isCluster ? [`PARLEY_SERVICES_LAYOUT=${layout}`] : []),
+    ...portNames(layout).map((name) => `${settingOf(name)}=${ports[name]}`),
   ];
   const unfinished = `${envFile}.${process.pid}`;
   writeFileSync(unfinished, `${lines.join("\n")}\n`);

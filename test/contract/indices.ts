@@ -40,7 +40,7 @@ export async function sqliteIndex(): Promise<OpenIndex> {
 
 export async function elasticIndex(): Promise<OpenIndex> {
   const servers = await freshServers();
-  const client = openElastic(servers.elasticsearchUrl);
+  const client = openElastic(servers.elasticsearchUrls.split(","));
   const alias = servers.elasticsearchIndex;
   return {
     index: new ElasticSearchIndex(client, alias),

@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
 
-/** A wire to a server that a test can cut, silence, or not have at all. */
+/** A wire to a server, of several the first, that a test can cut, silence, or not have at all. */
 export class Wire {
   private target: { host: string; port: number };
   private readonly pairs = new Set<[Socket, Socket]>();
@@ -10,7 +10,7 @@ export class Wire {
   private readonly url: URL;
 
   constructor(url: string) {
-    this.url = new URL(url);
+    this.url = new URL(url.split(",")[0]!);
     this.target = targetOf(this.url);
   }
 

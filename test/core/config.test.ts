@@ -42,6 +42,10 @@ describe("settings", () => {
     ],
     [{ PARLEY_METRICS_ADDRESS: "9464" }, /PARLEY_METRICS_ADDRESS must be host:port/],
     [{ PARLEY_METRICS_ADDRESS: "0.0.0.0:9464" }, /set PARLEY_METRICS_EXPOSED=true/],
+    [
+      { PARLEY_ELASTICSEARCH_URL: "http://one:9200,two:9200" },
+      /PARLEY_ELASTICSEARCH_URL must be URLs that begin with http:\/\/ or https:\/\//,
+    ],
     [{ PARLEY_OTLP_ENDPOINT: "collector:4318" }, /PARLEY_OTLP_ENDPOINT must be a URL/],
     [{ PARLEY_TRACE_RATIO: "1.5" }, /PARLEY_TRACE_RATIO must be a number from 0 to 1/],
     [{ PARLEY_TLS_CERT_FILE: "a" }, /so PARLEY_TLS_KEY_FILE must be set, too/],
@@ -62,6 +66,14 @@ describe("settings", () => {
       .to.throw(/PARLEY_STACK[\s\S]*PARLEY_MYSQL_URL/)
       .with.property("message")
       .that.does.not.contain("secret");
+  });
+
+  it("take several nodes of Elasticsearch", () => {
+    const env = { PARLEY_ELASTICSEARCH_URL: "http://one:9200, https://two:9200" };
+    expect(toConfig(env).PARLEY_ELASTICSEARCH_URL).to.deep.equal([
+      "http://one:9200",
+      "https://two:9200",
+    ]);
   });
 
   it("let the server listen beyond loopback where that is said, or keys are asked for", () => {

@@ -6,6 +6,7 @@ import { Load } from "../support/load.ts";
 import { OwnMariadb } from "../support/own-mariadb.ts";
 import { OwnRedis } from "../support/own-redis.ts";
 import { pick, randomFrom } from "../support/random.ts";
+import { elasticOf } from "../support/servers.ts";
 
 // Faults at random under load against the production stack, then an audit of every answer that a
 // client ever got. It prints one table, and ends with 1 where a promise was broken.
@@ -82,7 +83,7 @@ const FAULTS: Record<string, Fault> = {
     await wire.open();
   },
   "index deleted": async ({ parley }) => {
-    const { PARLEY_ELASTICSEARCH_URL: url, PARLEY_ELASTICSEARCH_INDEX: index } = parley.place.env;
+    const { url, alias: index } = elasticOf(parley.place.env);
     await fetch(`${url}/${index}-*?expand_wildcards=all`, { method: "DELETE" }).catch(() => {});
   },
 };

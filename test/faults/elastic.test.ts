@@ -49,7 +49,7 @@ describe("Elasticsearch is away", () => {
   it("where nothing listens", async () => {
     const { server, url } = await listen(() => {});
     server.close();
-    const client = openElastic(url);
+    const client = openElastic([url]);
     const startMs = Date.now();
     await expectUnavailable(...stepsOf(new ElasticSearchIndex(client, "parley-test")));
     expect(Date.now() - startMs).to.be.below(1_000);
@@ -59,7 +59,7 @@ describe("Elasticsearch is away", () => {
   it("where nobody answers, after a bounded time", async () => {
     const sockets: Socket[] = [];
     const { server, url } = await listen((socket) => sockets.push(socket));
-    const client = openElastic(url, 200);
+    const client = openElastic([url], 200);
     const startMs = Date.now();
     await expectUnavailable(...stepsOf(new ElasticSearchIndex(client, "parley-test")));
     expect(Date.now() - startMs).to.be.below(2_000);
@@ -73,7 +73,7 @@ describe("Elasticsearch is away", () => {
       socket.on("error", () => {});
       socket.on("data", () => socket.end("HTTP/1.1 503 Away\r\ncontent-length: 0\r\n\r\n"));
     });
-    const client = openElastic(url);
+    const client = openElastic([url]);
     await expectUnavailable(...stepsOf(new ElasticSearchIndex(client, "parley-test")));
     await client.close();
     server.close();
@@ -89,7 +89,7 @@ suite("Elasticsearch's index", () => {
 
   beforeEach(async () => {
     servers = await freshServers();
-    client = openElastic(servers.elasticsearchUrl);
+    client = openElastic(servers.elasticsearchUrls.split(","));
     alias = servers.elasticsearchIndex;
     index = new ElasticSearchIndex(client, alias);
   });

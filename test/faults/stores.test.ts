@@ -10,7 +10,7 @@ import { type Deployment, deploy } from "../support/deployment.ts";
 import { Load } from "../support/load.ts";
 import { OwnMariadb } from "../support/own-mariadb.ts";
 import { randomFrom, seed } from "../support/random.ts";
-import { type OwnServers, productionMissing } from "../support/servers.ts";
+import { elasticOf, type OwnServers, productionMissing } from "../support/servers.ts";
 import { type Clients, openClients, refusalOf, testLog } from "../support/system.ts";
 import { whole } from "./whole.ts";
 
@@ -101,7 +101,7 @@ production("stores that are away under load", function () {
     await load.answered(300);
     await load.stop();
     await searchable();
-    const { PARLEY_ELASTICSEARCH_URL: url, PARLEY_ELASTICSEARCH_INDEX: index } = parley.place.env;
+    const { url, alias: index } = elasticOf(parley.place.env);
     const gone = await fetch(`${url}/${index}-*?expand_wildcards=all`, { method: "DELETE" });
     expect(gone.status).to.equal(200);
     load.resume(8);

@@ -9,7 +9,7 @@ import { doctorOperation } from "../../src/operate/doctor.ts";
 import { quickCheck } from "../../src/stacks/sqlite/quick-check.ts";
 import { Scheduler } from "../../src/worker/scheduler.ts";
 import { runCommand, runHere } from "../support/command.ts";
-import { productionMissing } from "../support/servers.ts";
+import { elasticOf, productionMissing } from "../support/servers.ts";
 import {
   describeStacks,
   freshPlace,
@@ -188,7 +188,7 @@ suite("doctor on the production stack", () => {
   it("tells an index that takes nothing, was replaced, or is being rebuilt", async () => {
     const { index, store } = parley.system.stack;
     await store.adoptIndex(await index.identity());
-    const { PARLEY_ELASTICSEARCH_URL: url, PARLEY_ELASTICSEARCH_INDEX: alias } = place.env;
+    const { url, alias } = elasticOf(place.env);
     const put = (block: boolean | null) =>
       fetch(`${url}/${alias}/_settings`, {
         method: "PUT",

@@ -54,6 +54,7 @@ describe("findings", () => {
       sync_binlog: "1",
       read_only: "OFF",
       wsrep_on: "OFF",
+      wsrep_sync_wait: "0",
       tx_isolation: "READ-COMMITTED",
       sql_mode: "STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION",
       max_allowed_packet: "16777216",
@@ -70,7 +71,7 @@ describe("findings", () => {
       [{ innodb_flush_log_at_trx_commit: "2" }, "error"],
       [{ sync_binlog: "0" }, "warning"],
       [{ read_only: "ON" }, "error"],
-      [{ wsrep_on: "ON" }, "note"],
+      [{ wsrep_on: "ON", wsrep_sync_wait: "1" }, "note"],
       [{ tx_isolation: "REPEATABLE-READ" }, "error"],
       [{ sql_mode: "NO_BACKSLASH_ESCAPES,STRICT_ALL_TABLES" }, "error"],
       [{ max_allowed_packet: "524288" }, "error"],
@@ -78,6 +79,7 @@ describe("findings", () => {
       expect(both(change), JSON.stringify(change)).to.have.length(1);
       expect(both(change)[0]).to.match(new RegExp(`^${rank}: `));
     }
+    expect(both({ wsrep_on: "ON" })[1]).to.match(/^error: wsrep_sync_wait is 0/);
   });
 
   it("tell a Redis that is no primary, has replicas, loads, or cannot write", () => {

@@ -7,6 +7,7 @@ import { reindexOperation } from "../../src/operate/reindex.ts";
 import { repairIndex } from "../../src/worker/chores.ts";
 import { reindex } from "../../src/worker/reindex.ts";
 import { runCommand, runHere, spawnCommand } from "../support/command.ts";
+import { elasticOf } from "../support/servers.ts";
 import { describeStacks, freshPlace, type Place, type Running, start } from "../support/system.ts";
 
 const MESSAGES = 400;
@@ -49,7 +50,7 @@ describeStacks("reindex", (stack) => {
   /** The names of the indices that there are; on SQLite those of the tables of an index. */
   async function indices(): Promise<string[]> {
     if (stack === "embedded") return [];
-    const { PARLEY_ELASTICSEARCH_URL: url, PARLEY_ELASTICSEARCH_INDEX: alias } = place.env;
+    const { url, alias } = elasticOf(place.env);
     const answer = await fetch(`${url}/${alias}-*?expand_wildcards=all`);
     return Object.keys((await answer.json()) as object);
   }

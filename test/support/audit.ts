@@ -2,6 +2,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Chat, Message, NumberRange } from "../../clients/typescript/src/contract.ts";
 import { toConfig } from "../../src/config.ts";
 import type { Stack } from "../../src/core/ports.ts";
+import { openElastic } from "../../src/stacks/elastic/client.ts";
 import { openStack } from "../../src/stacks/open.ts";
 import { runCommand } from "./command.ts";
 import type { Answer } from "./load.ts";
@@ -146,8 +147,9 @@ async function seeded({ ledger, store }: Stack, maxMs: number): Promise<void> {
 
 /** What was indexed before can be found after it. */
 async function refresh({ env }: Place): Promise<void> {
-  const { PARLEY_ELASTICSEARCH_URL: url, PARLEY_ELASTICSEARCH_INDEX: index } = env;
-  await fetch(`${url}/${index}/_refresh`, { method: "POST" });
+  const client = openElastic(toConfig(env).PARLEY_ELASTICSEARCH_URL);
+  await client.indices.refresh({ index: env.PARLEY_ELASTICSEARCH_INDEX! });
+  await client.close();
 }
 
 const EVERYTHING: NumberRange = { firstNumber: 1, lastNumber: Number.MAX_SAFE_INTEGER };

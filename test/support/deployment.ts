@@ -22,6 +22,8 @@ export class Member {
   crashed = false;
   /** What it logged at the level of warnings and above, last ones last. */
   readonly warnings: string[] = [];
+  /** Where its metrics are, if PARLEY_METRICS_ADDRESS is set. */
+  private metricsPort = 0;
 
   constructor(part: Member["part"], port: number, env: Record<string, string>) {
     this.part = part;
@@ -37,6 +39,7 @@ export class Member {
     const started = new Promise<void>((resolve) => {
       createInterface({ input: child.stdout! }).on("line", (line) => {
         if (line.includes('"msg":"started"')) resolve();
+        if (line.includes('"msg":"metrics are served"')) this.metricsPort = JSON.parse(line).port;
         if (!line.startsWith('{"level":"info"')) this.warnings.push(line);
         if (this.warnings.length > 1_000) this.warnings.shift();
       });
@@ -51,6 +54,15 @@ export class Member {
     ended.catch(() => {});
     late.catch(() => {});
     await Promise.race([started, ended, late]);
+  }
+
+  /** The sum of a metric's samples that have a label, such as `chore="purge"`. */
+  async count(metric: string, label = ""): Promise<number> {
+    const answer = await fetch(`http://127.0.0.1:${this.metricsPort}/metrics`);
+    const samples = (await answer.text())
+      .split("\n")
+      .filter((line) => line.split(/[{ ]/, 1)[0] === metric && line.includes(label));
+    return samples.reduce((sum, line) => sum + Number(line.split(" ").pop()), 0);
   }
 
   /** As a crash ends it. */
@@ -112,7 +124,11 @@ export async function deploy(
     ...place.env,
     PARLEY_REDIS_URL: wires.redis.href,
     PARLEY_MYSQL_URL: wires.mysql.href,
-    PARLEY_ELASTICSEARCH_URL: wires.elasticsearch.href,
+    // Of a cluster, the other nodes are reached without a wire.
+    PARLEY_ELASTICSEARCH_URL: [
+      wires.elasticsearch.href,
+      ...PARLEY_ELASTICSEARCH_URL!.split(",").slice(1),
+    ].join(","),
     PARLEY_REPAIR_CRON: "* * * * * *",
     PARLEY_STALL_MS: "1500",
     ...settings,

@@ -24,8 +24,8 @@ export class OwnMariadb {
     const account = findAccount();
     chmodSync(this.folder, 0o755);
     giveTo(account, this.folder);
-    const ports = { mysql: port, redis: 0, elasticsearch: 0, elasticsearchTransport: 0 };
-    this.place = { folder: this.folder, account, ports };
+    const ports = { mysql: port } as Place["ports"];
+    this.place = { folder: this.folder, account, layout: "single", ports };
     this.url = `mysql://parley:${MYSQL_PASSWORD}@127.0.0.1:${port}/parley`;
   }
 

@@ -67,7 +67,7 @@ async function keysOf({ place, config, system }: Running, token: string) {
 export async function settleIndex({ place, config }: Running): Promise<void> {
   if (place.stack === "embedded") return;
   const path = `/${config.PARLEY_ELASTICSEARCH_INDEX}/_refresh`;
-  await fetch(new URL(path, config.PARLEY_ELASTICSEARCH_URL), { method: "POST" });
+  await fetch(new URL(path, config.PARLEY_ELASTICSEARCH_URL[0]), { method: "POST" });
 }
 
 /** Waits until so many messages of a chat can be found, without the index's own pauses. */

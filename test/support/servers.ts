@@ -4,12 +4,14 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Redis } from "ioredis";
 import { createConnection } from "mysql2/promise";
+import { envFile } from "../../scripts/services/place.ts";
 
 /** A place of its own on the real servers, for one test: nothing in it was there before. */
 export interface FreshServers {
   mysqlUrl: string;
   redisUrl: string;
-  elasticsearchUrl: string;
+  /** Nodes of one cluster, with commas in between. */
+  elasticsearchUrls: string;
   /** The name that the index and its alias begin with. */
   elasticsearchIndex: string;
   /** Takes it all away again. */
@@ -26,8 +28,7 @@ if (productionMissing !== undefined && process.env.PARLEY_TEST_REQUIRE_PRODUCTIO
 }
 
 async function lookForServers(): Promise<string | undefined> {
-  const file = new URL("../../.services/env", import.meta.url);
-  const lines = existsSync(file) ? readFileSync(file, "utf8").split("\n") : [];
+  const lines = existsSync(envFile) ? readFileSync(envFile, "utf8").split("\n") : [];
   for (const line of lines) {
     const at = line.indexOf("=");
     if (at > 0) process.env[line.slice(0, at)] ??= line.slice(at + 1).trim();
@@ -35,7 +36,8 @@ async function lookForServers(): Promise<string | undefined> {
   for (const name of NAMES) {
     const url = process.env[name];
     if (url === undefined) return `${name} is not set (npm run services:up)`;
-    if (!(await answers(new URL(url)))) return `nothing listens at ${name} (npm run services:up)`;
+    if (!(await answers(new URL(url.split(",")[0]!))))
+      return `nothing listens at ${name} (npm run services:up)`;
   }
   return undefined;
 }
@@ -85,7 +87,7 @@ export async function freshServers(own: OwnServers = {}): Promise<FreshServers> 
   return {
     mysqlUrl: mysqlUrl.href,
     redisUrl: redisUrl.href,
-    elasticsearchUrl: process.env.PARLEY_ELASTICSEARCH_URL!,
+    elasticsearchUrls: process.env.PARLEY_ELASTICSEARCH_URL!,
     elasticsearchIndex: name,
     drop: async () => {
       // Servers of its own end with the test, if they did not before.
@@ -95,11 +97,16 @@ export async function freshServers(own: OwnServers = {}): Promise<FreshServers> 
         await connection.end();
       }
       if (own.redisUrl === undefined) await withRedis(redisUrl.href, (redis) => redis.flushdb());
-      await fetch(`${process.env.PARLEY_ELASTICSEARCH_URL}/${name}*?expand_wildcards=all`, {
-        method: "DELETE",
-      });
+      const { url } = elasticOf(process.env);
+      await fetch(`${url}/${name}*?expand_wildcards=all`, { method: "DELETE" });
     },
   };
+}
+
+/** Where a test reaches Elasticsearch by itself, and the name of its index there. */
+export function elasticOf(env: NodeJS.ProcessEnv): { url: string; alias: string } {
+  const [url] = env.PARLEY_ELASTICSEARCH_URL!.split(",");
+  return { url: url!, alias: env.PARLEY_ELASTICSEARCH_INDEX ?? "" };
 }
 
 async function withRedis<T>(url: string, use: (redis: Redis) => Promise<T>): Promise<T> {

@@ -53,7 +53,7 @@ export async function freshPlace(stack: StackName, own?: OwnServers): Promise<Pl
     ...common,
     PARLEY_MYSQL_URL: servers.mysqlUrl,
     PARLEY_REDIS_URL: servers.redisUrl,
-    PARLEY_ELASTICSEARCH_URL: servers.elasticsearchUrl,
+    PARLEY_ELASTICSEARCH_URL: servers.elasticsearchUrls,
     PARLEY_ELASTICSEARCH_INDEX: servers.elasticsearchIndex,
   };
   await migrateStack(toConfig(env));

@@ -3,6 +3,7 @@ import { State } from "../../clients/typescript/src/contract.ts";
 import { FOLD_VERSION } from "../../src/core/fold.ts";
 import type { MessageJob } from "../../src/core/jobs.ts";
 import { repairIndex } from "../../src/worker/chores.ts";
+import { elasticOf } from "../support/servers.ts";
 import { describeStacks, freshPlace, type Place, type Running, start } from "../support/system.ts";
 
 describeStacks("a message that the index refuses for ever", (stack) => {
@@ -32,7 +33,7 @@ describeStacks("a message that the index refuses for ever", (stack) => {
 
   /** One that takes no long text; SQLite's takes no high numbers by itself. */
   async function makePickyIndex(): Promise<void> {
-    const { PARLEY_ELASTICSEARCH_URL: url, PARLEY_ELASTICSEARCH_INDEX: alias } = place.env;
+    const { url, alias } = elasticOf(place.env);
     const properties = {
       chat: { type: "keyword" },
       number: { type: "long" },
@@ -41,7 +42,7 @@ describeStacks("a message that the index refuses for ever", (stack) => {
     const answer = await fetch(`${url}/${alias}-${FOLD_VERSION}`, {
       method: "PUT",
       headers: { "content-type": "application/json" },
-      body: JSON.stringify({ mappings: { properties }, aliases: { [alias!]: {} } }),
+      body: JSON.stringify({ mappings: { properties }, aliases: { [alias]: {} } }),
     });
     expect(answer.status).to.equal(200);
   }

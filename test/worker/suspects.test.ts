@@ -15,7 +15,7 @@ const NOWHERE = "127.0.0.1:1";
 describe("a batch that must not wait", () => {
   it("is given back at once where the database is away, others are held", async () => {
     const orm = await openMysqlOrm({ url: `mysql://parley:parley@${NOWHERE}/parley`, poolMax: 2 });
-    const client = openElastic(`http://${NOWHERE}`);
+    const client = openElastic([`http://${NOWHERE}`]);
     const stopping = new AbortController();
     const applier = new Applier({
       store: new SqlStore({ orm, processId: "one" }),

@@ -10,12 +10,18 @@ export const MISSING = 404;
 /** Tries again at once, for a connection that the server closed while it lay unused. */
 class PromptTransport extends SniffingTransport {
   constructor(options: TransportOptions) {
-    super({ ...options, maxRetries: 1, retryBackoff: () => 0 });
+    super({ ...options, retryBackoff: () => 0 });
   }
 }
 
-export function openElastic(url: string, requestTimeoutMs = REQUEST_TIMEOUT_MS): Client {
-  return new Client({ node: url, requestTimeout: requestTimeoutMs, Transport: PromptTransport });
+/** A client of one cluster by any of its nodes: where one does not answer, it asks the others. */
+export function openElastic(nodes: string[], requestTimeoutMs = REQUEST_TIMEOUT_MS): Client {
+  return new Client({
+    nodes,
+    requestTimeout: requestTimeoutMs,
+    maxRetries: Math.max(1, nodes.length - 1),
+    Transport: PromptTransport,
+  });
 }
 
 export function searchUnavailable(cause: unknown): ParleyError {

@@ -26,6 +26,16 @@ export function bulkLinesOf(document: SearchDocument): [action: string, source: 
   return [JSON.stringify({ index: action }), JSON.stringify(source)];
 }
 
+/**
+ * Where a chat is looked up. Each copy of a shard shows new documents at a time of its own, so one
+ * chat is always asked of one copy, as long as that one is there: else a message that was found
+ * before could be missed a moment later.
+ */
+function placeOf(key: ChatKey): { routing: string; preference: string } {
+  const chat = chatNameOf(key);
+  return { routing: chat, preference: chat };
+}
+
 /** Messages of one chat that have every part, newest first. Filters alone: nothing is ranked. */
 export function findRequest(
   alias: string,
@@ -34,7 +44,7 @@ export function findRequest(
   const filter = [{ term: { chat: chatNameOf(query) } }, ...query.parts.map(conditionOf)];
   const request: estypes.SearchRequest = {
     index: alias,
-    routing: chatNameOf(query),
+    ...placeOf(query),
     query: { bool: { filter } },
     sort: [{ number: "desc" }],
     size: query.limit,
@@ -56,7 +66,7 @@ function conditionOf(part: string): estypes.QueryDslQueryContainer {
 export function extentRequest(alias: string, key: ChatKey): estypes.SearchRequest {
   return {
     index: alias,
-    routing: chatNameOf(key),
+    ...placeOf(key),
     query: { bool: { filter: [{ term: { chat: chatNameOf(key) } }] } },
     aggs: { last: { max: { field: "number" } } },
     size: 0,
@@ -71,11 +81,13 @@ export function listRequest(
 ): estypes.SearchRequest {
   const page = { index: alias, size: REMOVE_MAX, track_total_hits: false, _source: false };
   if (chatNumber === undefined) {
-    return { ...page, query: { prefix: { chat: { value: `${applicationToken}:` } } } };
+    const query = { prefix: { chat: { value: `${applicationToken}:` } } };
+    return { ...page, preference: applicationToken, query };
   }
-  const chat = chatNameOf({ applicationToken, chatNumber });
+  const key = { applicationToken, chatNumber };
+  const chat = chatNameOf(key);
   const range = { range: { number: { lte: throughNumber } } };
-  return { ...page, routing: chat, query: { bool: { filter: [{ term: { chat } }, range] } } };
+  return { ...page, ...placeOf(key), query: { bool: { filter: [{ term: { chat } }, range] } } };
 }
 
 /** The line of a bulk request that takes a document away; its id begins with its routing. */
@@ -91,7 +103,7 @@ export function countRequest(
   const range = { range: { number: { gte: firstNumber, lte: lastNumber } } };
   return {
     index: alias,
-    routing: chatNameOf(key),
+    ...placeOf(key),
     query: { bool: { filter: [{ term: { chat: chatNameOf(key) } }, range] } },
   };
 }

@@ -22,6 +22,8 @@ const VARIABLES = [
   "transaction_isolation",
   "read_only",
   "wsrep_on",
+  "wsrep_node_name",
+  "wsrep_sync_wait",
 ];
 
 /** What MySQL or MariaDB says of itself, as far as rows and the ledger depend on it. */
@@ -71,7 +73,8 @@ export function addDurability(findings: Findings, variables: Map<string, string>
     findings.error("it is read-only", "PARLEY_MYSQL_URL must lead to the primary");
   }
   if (variables.get("wsrep_on") === "ON") {
-    findings.note("it is a node of a cluster", "lead every process of Parley to the same node");
+    const node = `the node ${variables.get("wsrep_node_name") ?? ""} of a cluster`;
+    findings.note(`it is ${node}`, "lead every process of Parley to the same node");
   }
 }
 
@@ -84,6 +87,9 @@ export function addSession(findings: Findings, variables: Map<string, string>): 
   const mode = variables.get("sql_mode") ?? "";
   if (!mode.includes("STRICT_ALL_TABLES") || mode.includes("NO_BACKSLASH_ESCAPES")) {
     findings.error(`sql_mode is ${mode}`, "let no proxy reset what a session has set");
+  }
+  if (variables.get("wsrep_on") === "ON" && variables.get("wsrep_sync_wait") === "0") {
+    findings.error("wsrep_sync_wait is 0", "let no proxy reset what a session has set");
   }
   const packet = Number(variables.get("max_allowed_packet"));
   // Values may double when they are escaped.

@@ -71,6 +71,15 @@ const MYSQL_SESSION = [
     innodb_lock_wait_timeout = ${LOCK_TIMEOUT_S}, wait_timeout = ${CLIENT_SILENCE_S}`,
 ];
 
+/**
+ * A node of a Galera cluster may have yet to apply what another one committed. So reads and
+ * transactions begin when it has everything that was committed before: who is led to another node
+ * must not see an older ledger, or miss rows that it knows of. Elsewhere it does nothing, and MySQL
+ * does not know the variable.
+ */
+const GALERA_SESSION = "SET SESSION wsrep_sync_wait = 1";
+const UNKNOWN_VARIABLE = 1193;
+
 /** Opens a pool of connections to MySQL or MariaDB. No connection is made yet. */
 export async function openMysqlOrm(options: {
   url: string;
@@ -114,7 +123,7 @@ const fresh = () => ({
 /** A connection of mysql2, as far as it is used here. */
 interface Connection {
   stream: Socket;
-  query(sql: string, done: (error: Error | null) => void): void;
+  query(sql: string, done: (error: (Error & { errno?: number }) | null) => void): void;
   on(event: "error", heard: () => void): void;
 }
 
@@ -130,9 +139,10 @@ function prepare({ connection, orm }: { connection: Connection; orm: Orm }): voi
     if (orm.patient) return;
     socket.destroy(new Error(`the database was silent for ${silenceMs} ms`));
   });
-  for (const sql of MYSQL_SESSION) {
+  for (const sql of [...MYSQL_SESSION, GALERA_SESSION]) {
     connection.query(sql, (error) => {
-      if (error !== null) socket.destroy(error);
+      if (error === null || error.errno === UNKNOWN_VARIABLE) return;
+      socket.destroy(error);
     });
   }
 }
