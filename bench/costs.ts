@@ -1,15 +1,15 @@
 import { createConnection } from "mysql2/promise";
-import { serverNames, status } from "../scripts/services/servers.ts";
+import { status } from "../scripts/services/servers.ts";
 import type { Place } from "../test/support/system.ts";
 import { cpuMsOf } from "./processes.ts";
 
-/** Processor time of each process from here on, in ms; of the servers only where this checkout has them. */
+/** Processor time of processes from here on, in ms, and of the servers that are this checkout's. */
 export async function watchCpu(
   pids: Record<string, number>,
 ): Promise<() => Record<string, number>> {
   const all = { ...pids };
   for (const { name, pid } of await status()) {
-    if (pid !== undefined && serverNames.includes(name)) all[name] = pid;
+    if (pid !== undefined) all[name] = pid;
   }
   const before = Object.entries(all).map(([name, pid]) => [name, pid, cpuMsOf(pid)] as const);
   const used = before.map(([name, pid, ms]) => [name, () => cpuMsOf(pid) - ms] as const);

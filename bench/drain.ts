@@ -95,8 +95,8 @@ export const drain: Bench = {
 };
 
 /**
- * Starts a worker on the jobs that wait, and stops it when they are gone. Gives jobs per second from
- * the first one that was done on, so that its start does not count.
+ * Starts a worker on the jobs that wait, and stops it when they are gone. Gives jobs per second
+ * from the first one that was done on, so that its start does not count.
  */
 async function drainOnce(
   redis: Redis,

@@ -35,95 +35,131 @@ interface Inside {
 /** Puts steps for many jobs in the place of a queue's own. */
 export function takeStepsTogether(queue: Queue): void {
   const inside = queue as unknown as Inside;
-  const waitForOne = inside._waitForJob.bind(queue);
-  const finishOne = inside._finishJob.bind(queue);
-  const run = (script: string, keys: string[], words: (string | number)[]) =>
-    new Promise<unknown>((resolve, reject) => {
-      const done: Callback = (error, reply) => (error === null ? resolve(reply) : reject(error));
-      inside.client.eval(script, keys.length, ...keys, ...words, done);
-    });
+  const takers = new Takers(queue, inside._waitForJob.bind(queue));
+  inside._waitForJob = () => takers.wait();
 
-  const finish = inTurns<string>((ids) => run(scripts.finish, [ACTIVE, STALLING, JOBS], ids));
+  const finishOne = inside._finishJob.bind(queue);
+  const finish = inTurns((ids) => run(inside, scripts.finish, [ACTIVE, STALLING, JOBS], ids));
   inside._finishJob = async (error, result, job) => {
     // What did not succeed is rare, and Bee-Queue's own: it knows when it is tried again.
     if (error || inside._isClosed) return finishOne(error, result, job);
     await finish(job.id);
     return ["succeeded", result];
   };
-  inside._preventStall = inTurns<string>(
+
+  inside._preventStall = inTurns(
     (ids) =>
       new Promise((resolve, reject) => {
         inside.client.srem(STALLING, ids, (error) => (error === null ? resolve(0) : reject(error)));
       }),
   );
+}
 
-  const takers: ((job: Job | null | Promise<never>) => void)[] = [];
-  let taking = false;
-  const giveTaken = async () => {
-    const most = Math.min(takers.length, STEP_JOBS_MAX);
-    const taken = (await run(scripts.take, [WAITING, ACTIVE, JOBS], [most])) as string[];
-    if (inside.paused && taken.length > 0) {
+/** Those of a queue who wait for a job. */
+class Takers {
+  private readonly queue: Queue;
+  private readonly inside: Inside;
+  private readonly waitForOne: () => Promise<Job | null>;
+  private readonly waiting: ((job: Job | null | Promise<never>) => void)[] = [];
+  private serving = false;
+
+  /** `waitForOne` waits until there is a job, as Bee-Queue does for each. */
+  constructor(queue: Queue, waitForOne: () => Promise<Job | null>) {
+    this.queue = queue;
+    this.inside = queue as unknown as Inside;
+    this.waitForOne = waitForOne;
+  }
+
+  /** Null from one that takes no more. */
+  wait(): Promise<Job | null> {
+    return new Promise((resolve) => {
+      this.waiting.push(resolve);
+      this.serve();
+    });
+  }
+
+  private serve(): void {
+    if (this.serving) return;
+    this.serving = true;
+    setImmediate(() => {
+      this.serveAll()
+        .catch((error: Error) => {
+          this.queue.emit("error", error);
+          this.giveUp();
+        })
+        .finally(() => {
+          this.serving = false;
+          if (this.waiting.length > 0) this.serve();
+        });
+    });
+  }
+
+  private async serveAll(): Promise<void> {
+    while (this.waiting.length > 0 && !this.inside.paused) {
+      if (await this.take()) continue;
+      // Nothing waits. One of them waits for what comes, on the connection that may.
+      const job = await this.waitForOne();
+      this.waiting.shift()?.(job);
+    }
+    if (this.inside.paused) this.giveUp();
+  }
+
+  /** False where no job waits. */
+  private async take(): Promise<boolean> {
+    const most = Math.min(this.waiting.length, STEP_JOBS_MAX);
+    const keys = [WAITING, ACTIVE, JOBS];
+    const taken = (await run(this.inside, scripts.take, keys, [most])) as string[];
+    if (this.inside.paused && taken.length > 0) {
       // Nobody begins them here any more, and by themselves they would come back as suspects.
       const ids = taken.filter((_, at) => at % 2 === 0);
-      await run(scripts.untake, [WAITING, ACTIVE], ids);
+      await run(this.inside, scripts.untake, [WAITING, ACTIVE], ids);
       return true;
     }
-    for (let at = 0; at < taken.length; at += 2) takers.shift()!(jobOf(taken[at]!, taken[at + 1]!));
+    for (let at = 0; at < taken.length; at += 2) {
+      this.waiting.shift()!(this.jobOf(taken[at]!, taken[at + 1]!));
+    }
     return taken.length > 0;
-  };
-  const jobOf = (id: string, json: string): Job | Promise<never> => {
+  }
+
+  private jobOf(id: string, json: string): Job | Promise<never> {
     try {
-      return fromData(queue, id, json);
+      return fromData(this.queue, id, json);
     } catch (error) {
       // No JSON: Bee-Queue tells of it, and leaves it where it is.
       return Promise.reject(error);
     }
-  };
-  const giveAll = async () => {
-    while (takers.length > 0 && !inside.paused) {
-      if (await giveTaken()) continue;
-      // Nothing waits. One of the takers waits for what comes, on the connection that may.
-      const job = await waitForOne();
-      takers.shift()?.(job);
-    }
-    // Who takes nothing any more is told so, as Bee-Queue tells its own.
-    if (inside.paused) for (const give of takers.splice(0)) give(null);
-  };
-  const begin = () => {
-    if (taking) return;
-    taking = true;
-    setImmediate(() => {
-      giveAll()
-        .catch((error: unknown) => {
-          queue.emit("error", error as Error);
-          for (const give of takers.splice(0)) give(null);
-        })
-        .finally(() => {
-          taking = false;
-          if (takers.length > 0) begin();
-        });
-    });
-  };
-  inside._waitForJob = () =>
-    new Promise((resolve) => {
-      takers.push(resolve);
-      begin();
-    });
+  }
+
+  private giveUp(): void {
+    for (const give of this.waiting.splice(0)) give(null);
+  }
 }
 
-/** Gathers what comes in one turn of the event loop, for one step with all of it. */
-function inTurns<T>(step: (items: T[]) => Promise<unknown>): (item: T) => Promise<void> {
-  let open: { items: T[]; done: Promise<void> } | undefined;
-  return (item) => {
-    if (open === undefined || open.items.length === STEP_JOBS_MAX) {
-      const items: T[] = [];
+function run(
+  { client }: Inside,
+  script: string,
+  keys: string[],
+  words: (string | number)[],
+): Promise<unknown> {
+  return new Promise((resolve, reject) => {
+    const done: Callback = (error, reply) => (error === null ? resolve(reply) : reject(error));
+    client.eval(script, keys.length, ...keys, ...words, done);
+  });
+}
+
+/** Gathers the ids of one turn of the event loop, for one step with all of them. */
+function inTurns(step: (ids: string[]) => Promise<unknown>): (id: string) => Promise<void> {
+  let open: { ids: string[]; done: Promise<void> } | undefined;
+  return (id) => {
+    if (open === undefined || open.ids.length === STEP_JOBS_MAX) {
+      const ids: string[] = [];
       const done = new Promise((resolve) => setImmediate(resolve)).then(async () => {
-        if (open?.items === items) open = undefined;
-        await step(items);
+        if (open?.ids === ids) open = undefined;
+        await step(ids);
       });
-      open = { items, done };
+      open = { ids, done };
     }
-    open.items.push(item);
+    open.ids.push(id);
     return open.done;
   };
 }
