@@ -1,6 +1,6 @@
 import { createConnection } from "mysql2/promise";
 import type { Message } from "../gen/parley/v1/message.ts";
-import { DELETED_ALL } from "../src/core/deletion.ts";
+import { SELECT_MESSAGES, valuesOf } from "../src/stacks/sql/messages.ts";
 import { makeLongChat } from "./filling.ts";
 import { alternate, atMost, type Bench, medianOf } from "./measurement.ts";
 import { withStarted } from "./processes.ts";
@@ -10,18 +10,8 @@ const PAGE = 50;
 /** Calls of one side of a round, one after the other; their median counts. */
 const CALLS = 200;
 
-/**
- * What store.listMessages asks for a page, as the server gets it. One row
- * more than the page tells whether there is a next one.
- */
-const SELECT = `SELECT m.number, m.body, m.author, m.create_time, m.version, m.edit_time,
-    m.delete_time, m.change_number, m.attributes, m.original_time
-  FROM messages m INNER JOIN applications a ON m.application_id = a.id
-  WHERE a.token = ? AND a.delete_time IS NULL AND m.chat_number = ?
-    AND (NOT EXISTS (SELECT 1 FROM ceilings c WHERE c.application_id = a.id
-      AND c.chat_number = ? AND c.deleted_through = ?))
-    AND m.number > ?
-  ORDER BY m.number ASC LIMIT ${PAGE + 1}`;
+/** What SqlStore.listMessages sends for a page and one row more, which tells of a next page. */
+const SELECT = `${SELECT_MESSAGES} AND m.number > ? ORDER BY m.number ASC LIMIT ${PAGE + 1}`;
 
 /** A page at the end of a long chat, beside one at its beginning and beside its bare SQL. */
 export const listing: Bench = {
@@ -43,9 +33,8 @@ export const listing: Bench = {
         assertPage(messages, afterNumber);
         if (voids.length > 0) throw new Error("the page has voids");
       };
-      const key = [applicationToken, chatNumber, chatNumber, DELETED_ALL];
       const select = async (afterNumber: number) => {
-        const [rows] = await mysql.query(SELECT, [...key, afterNumber]);
+        const [rows] = await mysql.query(SELECT, [...valuesOf(chat), afterNumber]);
         assertPage((rows as Message[]).slice(0, PAGE), afterNumber);
       };
       const timed = async (one: () => Promise<void>) => {

@@ -6,7 +6,7 @@ import { randomFrom } from "../test/support/random.ts";
 /** The words of the first ranks, which people use most. */
 export const COMMON_WORDS = (
   "the and you that was for are with they this have from one had not but what all were when " +
-  "your can said there use each which she how their will other about out many then them these " +
+  "your can said there use each which she how their will other out many then them these " +
   "some her would make like him into time has look two more write see number way could people"
 ).split(" ");
 

@@ -75,7 +75,7 @@ async function say(core: Core, applicationToken: string, chatNumber: number): Pr
   if (given === undefined) throw new Error(`there is no chat ${chatNumber}`);
 }
 
-/** Chats that were all used once: each has its counter, and a ceiling in the ledger and in Redis. */
+/** Chats that were all used once: each has a counter, and a ceiling in the ledger and in Redis. */
 async function fill(core: Core, env: Record<string, string>, chats: number): Promise<string> {
   const call = { nowMs: Date.now(), deadlineMs: Date.now() + 10_000, trace: undefined };
   const signal = new AbortController().signal;
