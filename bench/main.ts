@@ -2,15 +2,30 @@ import { Command, Option } from "commander";
 import { accepts } from "./accepts.ts";
 import { apiProcesses } from "./api-processes.ts";
 import { drain } from "./drain.ts";
+import { embedded } from "./embedded.ts";
+import { listing } from "./listing.ts";
 import { type Bench, type Measured, TRIAL, WHOLE } from "./measurement.ts";
+import { memory } from "./memory.ts";
 import { pipeline } from "./pipeline.ts";
 import { keep } from "./results.ts";
+import { searching } from "./searching.ts";
+import { syncing } from "./syncing.ts";
 import { headOf, rowOf } from "./table.ts";
 
 // Parley beside the floors of its own parts, in one run on one machine. It ends with 0 only where
 // every goal holds.
 
-const benches: Bench[] = [accepts, drain, pipeline, apiProcesses];
+const benches: Bench[] = [
+  accepts,
+  drain,
+  pipeline,
+  listing,
+  searching,
+  syncing,
+  apiProcesses,
+  memory,
+  embedded,
+];
 const names = benches.flatMap((one) => one.names);
 
 const program = new Command("bench")

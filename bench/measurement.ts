@@ -78,6 +78,11 @@ export function atMost(most: number, one: Judged & { floor: number }): Measured 
   return { ...one, ratio, goal: `<= ${most} x`, ok: ratio <= most };
 }
 
+/** A goal of the kind "at most so much more than what stands beside it", in its unit. */
+export function atMostMore(most: number, one: Judged): Measured {
+  return { ...one, ratio: undefined, goal: `<= ${most} ${one.unit}`, ok: one.value <= most };
+}
+
 export function medianOf(values: number[]): number {
   const sorted = [...values].sort((one, other) => one - other);
   const middle = sorted.length >> 1;

@@ -4,6 +4,7 @@ import { readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { freePort } from "../test/support/deployment.ts";
+import type { OwnServers } from "../test/support/servers.ts";
 import { type Clients, freshPlace, openClients, type Place } from "../test/support/system.ts";
 
 const root = new URL("..", import.meta.url);
@@ -143,8 +144,8 @@ export class Started {
   }
 
   /** A place of its own on the servers, or a folder. */
-  async place(stack: Place["stack"]): Promise<Place> {
-    const place = await freshPlace(stack);
+  async place(stack: Place["stack"], own?: OwnServers): Promise<Place> {
+    const place = await freshPlace(stack, own);
     this.stops.push(() => place.drop());
     return place;
   }

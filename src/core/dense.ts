@@ -76,7 +76,7 @@ async function lastGiven(core: Core, counter: Counter): Promise<number | undefin
  * A page of a counter's numbers as a caller must see them: rows, jobs that are not applied yet, and
  * voids, without a hole. Where a number is neither, which is so for moments only, an ascending page
  * ends before it, so that who reads on from the last number misses nothing; a descending page
- * leaves it out. A page that is all rows costs one query.
+ * leaves it out. A page that is all rows costs one query, and a look at the counter at the end.
  */
 export async function densePage<T extends Numbered>(
   core: Core,
@@ -93,6 +93,9 @@ export async function densePage<T extends Numbered>(
   const highest = Math.max(last ?? 0, ...rows.map((row) => row.number));
   const top = Math.min(page.before - 1, highest);
   if (top < first) return { items: [], voids: [], next: undefined };
+  // Neither a job nor a void can be where every number has its row.
+  const ends = { ...page, before: top + 1 };
+  if (isDense(rows, ends) || isWhole(rows, ends)) return cut(source, rows, [], page);
 
   const range = { firstNumber: first, lastNumber: top };
   const found = new Map(rows.map((row) => [row.number, row]));
@@ -186,6 +189,11 @@ function isDense(rows: Numbered[], page: NumberPage): boolean {
   const [one, other] = [rows[0]!.number, rows[rows.length - 1]!.number];
   if (page.order === "asc") return one === page.after + 1 && other - one === page.limit;
   return one === page.before - 1 && one - other === page.limit;
+}
+
+/** True where the rows have every number within the bounds. */
+function isWhole(rows: Numbered[], { after, before }: NumberPage): boolean {
+  return rows.length === before - after - 1;
 }
 
 /** The numbers of the range that are not void, from its side, one more than the page holds. */

@@ -80,6 +80,15 @@ export interface Folded {
 export function foldWithMap(text: string): Folded {
   const starts: number[] = [];
   const ends: number[] = [];
+  const whole = ASCII.test(text) ? foldText(text) : "";
+  if (whole.length === text.length) {
+    // Each character stands for itself where no run of spaces became shorter.
+    for (let at = 0; at < text.length; at++) {
+      starts.push(at);
+      ends.push(at + 1);
+    }
+    return { text: whole, starts, ends };
+  }
   let folded = "";
   let end = 0;
   for (const [run] of text.matchAll(RUN)) {

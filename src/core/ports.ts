@@ -160,6 +160,21 @@ export interface SearchDocument extends ChatKey {
   version: number;
 }
 
+/** What is looked for in a chat, see `find`. */
+export interface SearchQuery extends ChatKey {
+  /** Folded text, see fold.ts. */
+  parts: string[];
+  before: number;
+  limit: number;
+  signal?: AbortSignal;
+}
+
+/** How many messages of a chat can be found, and the highest of their numbers, 0 for none. */
+export interface Extent {
+  count: number;
+  lastNumber: number;
+}
+
 export interface SearchIndex {
   /**
    * Indexes in bulk; answers for each document, in order: an error where this document was refused.
@@ -167,14 +182,13 @@ export interface SearchIndex {
    */
   index(documents: SearchDocument[]): Promise<(Error | undefined)[]>;
   /**
-   * The numbers of the chat's messages below `before` that contain every part (folded text, see
-   * fold.ts), highest first, at most `limit`.
+   * The numbers of the chat's messages below `before` that contain every part, highest first, at
+   * most `limit`.
    */
-  find(
-    query: { parts: string[]; before: number; limit: number; signal?: AbortSignal } & ChatKey,
-  ): Promise<number[]>;
-  /** How many messages of the chat can be found, and the highest of their numbers, 0 for none. */
-  extent(key: ChatKey, signal?: AbortSignal): Promise<{ count: number; lastNumber: number }>;
+  find(query: SearchQuery): Promise<number[]>;
+  extent(key: ChatKey, signal?: AbortSignal): Promise<Extent>;
+  /** The extent, and what is found after that: what the one shows the other shows too. */
+  findWithExtent(query: SearchQuery): Promise<{ extent: Extent; numbers: number[] }>;
   /** How many messages within a range of numbers can be found. */
   count(key: ChatKey, range: NumberRange, signal?: AbortSignal): Promise<number>;
   /** Takes away some documents, up to a number where of a chat; returns how many, 0 for none. */

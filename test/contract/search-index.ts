@@ -212,6 +212,17 @@ export function searchIndexContract(
         expect(await index.count(key, everything)).to.equal(3);
         expect(await find("text")).to.deep.equal([70_000, 3, 2]);
       });
+
+      it("are told together with what is found, also of a chat that has nothing", async () => {
+        const query = { ...key, parts: ["text"], before: 70_000, limit: 1 };
+        const nothing = { extent: { count: 0, lastNumber: 0 }, numbers: [] };
+        expect(await index.findWithExtent(query)).to.deep.equal(nothing);
+        await index.index([2, 3, 70_000].map((number) => document(key, number, "text")));
+        await fill(["text"], { ...key, chatNumber: 2 });
+        expect(await find("text")).to.have.length(3);
+        const extent = { count: 3, lastNumber: 70_000 };
+        expect(await index.findWithExtent(query)).to.deep.equal({ extent, numbers: [3] });
+      });
     });
 
     describe("remove", () => {

@@ -17,9 +17,11 @@ const secret = { ...key, number: 1, body: "a secret text", version: 1 };
 /** Every step of the port, each with something that no log may have. */
 function stepsOf(index: SearchIndex): Promise<unknown>[] {
   const range = { firstNumber: 1, lastNumber: 2 };
+  const query = { ...key, parts: ["secret"], before: Number.POSITIVE_INFINITY, limit: 1 };
   return [
     index.index([secret]),
-    index.find({ ...key, parts: ["secret"], before: Number.POSITIVE_INFINITY, limit: 1 }),
+    index.find(query),
+    index.findWithExtent(query),
     index.extent(key),
     index.count(key, range),
     index.identity(),

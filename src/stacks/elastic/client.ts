@@ -1,4 +1,11 @@
-import { Client, errors, SniffingTransport, type TransportOptions } from "@elastic/elasticsearch";
+import {
+  Client,
+  type DiagnosticResult,
+  errors,
+  type estypes,
+  SniffingTransport,
+  type TransportOptions,
+} from "@elastic/elasticsearch";
 import { ParleyError } from "../../errors.ts";
 
 /** A request that is not answered within this time fails. A call's deadline may end it before. */
@@ -45,6 +52,14 @@ export async function answerOf<T>(request: Promise<T>, signal?: AbortSignal): Pr
 
 /** Says to whoever rebuilds the index why that cannot be. */
 export class RebuildError extends Error {}
+
+/** One of several answers in a response; throws, as a request of its own would, where it failed. */
+export function answeredOf(answer: estypes.MsearchResponseItem): estypes.SearchResponse {
+  if (!("error" in answer)) return answer as estypes.SearchResponse;
+  const { status: statusCode } = answer;
+  const meta = { meta: {} as DiagnosticResult["meta"], warnings: null };
+  throw new errors.ResponseError({ ...meta, body: answer, statusCode, headers: {} });
+}
 
 /** True where `answerOf` threw because there is no index. */
 export function isMissing(error: unknown): boolean {

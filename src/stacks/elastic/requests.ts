@@ -74,6 +74,16 @@ export function extentRequest(alias: string, key: ChatKey): estypes.SearchReques
   };
 }
 
+/** A search as one of several in a request: where it goes, and what it is. */
+export function linesOf({
+  index,
+  routing,
+  preference,
+  ...search
+}: estypes.SearchRequest): [estypes.MsearchMultisearchHeader, estypes.SearchSearchRequestBody] {
+  return [{ index, routing, preference }, search] as ReturnType<typeof linesOf>;
+}
+
 /** Some documents of a chat up to a number, or of a whole application. */
 export function listRequest(
   alias: string,

@@ -1,9 +1,23 @@
 import { setImmediate as breathe } from "node:timers/promises";
 import type { Client, estypes } from "@elastic/elasticsearch";
 import type { NumberRange } from "../../../gen/parley/v1/state.ts";
-import type { ChatKey, Counter, SearchDocument, SearchIndex } from "../../core/ports.ts";
+import type {
+  ChatKey,
+  Counter,
+  Extent,
+  SearchDocument,
+  SearchIndex,
+  SearchQuery,
+} from "../../core/ports.ts";
 import type { Rebuild } from "../../core/upkeep.ts";
-import { answerOf, isMissing, MISSING, RebuildError, searchUnavailable } from "./client.ts";
+import {
+  answeredOf,
+  answerOf,
+  isMissing,
+  MISSING,
+  RebuildError,
+  searchUnavailable,
+} from "./client.ts";
 import { ensureIndex } from "./mapping.ts";
 import { type Aliases, aliasesOf, beginRebuild, PhaseWatch } from "./rebuild.ts";
 import {
@@ -11,6 +25,7 @@ import {
   countRequest,
   extentRequest,
   findRequest,
+  linesOf,
   listRequest,
   REMOVE_MAX,
   removeLineOf,
@@ -63,19 +78,24 @@ export class ElasticSearchIndex implements SearchIndex {
     );
   }
 
-  async find(
-    query: { parts: string[]; before: number; limit: number; signal?: AbortSignal } & ChatKey,
-  ): Promise<number[]> {
-    const { signal } = query;
-    const answer = await this.search(findRequest(this.alias, query), signal);
-    return answer.hits.hits.map((hit) => Number(hit.sort?.[0]));
+  async find(query: SearchQuery): Promise<number[]> {
+    return numbersOf(await this.search(findRequest(this.alias, query), query.signal));
   }
 
-  async extent(key: ChatKey, signal?: AbortSignal): Promise<{ count: number; lastNumber: number }> {
-    const answer = await this.search(extentRequest(this.alias, key), signal);
-    const total = answer.hits.total as estypes.SearchTotalHits;
-    const last = answer.aggregations?.last as estypes.AggregationsMaxAggregate;
-    return { count: total.value, lastNumber: last.value ?? 0 };
+  async extent(key: ChatKey, signal?: AbortSignal): Promise<Extent> {
+    return extentOf(await this.search(extentRequest(this.alias, key), signal));
+  }
+
+  /** One request, in which the server takes up the second search when the first is answered. */
+  async findWithExtent(query: SearchQuery): Promise<{ extent: Extent; numbers: number[] }> {
+    const { signal } = query;
+    const searches = [extentRequest(this.alias, query), findRequest(this.alias, query)];
+    const request = { searches: searches.flatMap(linesOf), max_concurrent_searches: 1 };
+    const [extent, found] = await this.answerOf(async () => {
+      const { responses } = await this.client.msearch(request, { signal });
+      return responses.map(answeredOf);
+    }, signal);
+    return { extent: extentOf(completeOf(extent!)), numbers: numbersOf(completeOf(found!)) };
   }
 
   async count(key: ChatKey, range: NumberRange, signal?: AbortSignal): Promise<number> {
@@ -216,6 +236,16 @@ async function inBulks(
 function errorOf(item: estypes.BulkResponseItem): Error | undefined {
   if (item.error === undefined || item.status === CONFLICT) return undefined;
   return new Error(`not indexed: ${item.status} ${item.error.type}`);
+}
+
+function numbersOf({ hits }: estypes.SearchResponse): number[] {
+  return hits.hits.map((hit) => Number(hit.sort?.[0]));
+}
+
+function extentOf({ hits, aggregations }: estypes.SearchResponse): Extent {
+  const total = hits.total as estypes.SearchTotalHits;
+  const last = aggregations?.last as estypes.AggregationsMaxAggregate;
+  return { count: total.value, lastNumber: last.value ?? 0 };
 }
 
 /** Takes an answer only where every shard that was asked gave one: part of it would be wrong. */

@@ -1,4 +1,3 @@
-import { raw } from "@mikro-orm/sql";
 import type { Message } from "../../../gen/parley/v1/message.ts";
 import { textOfAttributes } from "../../core/attributes.ts";
 import type { Change, ChangeStep, Content } from "../../core/changes.ts";
@@ -9,7 +8,7 @@ import { ChatRow, MessageChangeRow, MessageRow } from "./entities.ts";
 import { noteOwnGap } from "./gaps.ts";
 import { holdAll, isDeleted } from "./held.ts";
 import { type CounterKey, findCounterKey } from "./keys.ts";
-import { messageOf, messagesOf } from "./messages.ts";
+import { readMessages } from "./messages.ts";
 
 export type NumberedMessage = { key: ChatKey; number: number };
 
@@ -57,24 +56,20 @@ export async function deleteMessage(
 
 /** See Changes.listChanges. One statement, so that order and messages are of one moment. */
 export async function listChanges(
+  database: Database,
   em: Session,
   key: ChatKey,
-  { after, limit }: { after: number; limit: number },
+  { after, limit, signal }: { after: number; limit: number; signal?: AbortSignal },
 ): Promise<{ changeNumber: number; message: Message }[]> {
   const counter = await findCounterKey(em, key);
   if (counter === undefined) return [];
-  const rows = await messagesOf(em, key)
-    .andWhere(
-      raw(
-        `m.number IN (SELECT number FROM (SELECT number FROM message_changes
-          WHERE application_id = ? AND chat_number = ? AND change_number > ?
-          ORDER BY change_number LIMIT ${limit}) AS changed)`,
-        [counter.applicationId, counter.chatNumber, after],
-      ),
-    )
-    .orderBy({ changeNumber: 1 })
-    .execute<MessageRow[]>("all");
-  return rows.map((row) => ({ changeNumber: row.changeNumber!, message: messageOf(row, key) }));
+  const sql = `AND m.number IN (SELECT number FROM (SELECT number FROM message_changes
+      WHERE application_id = ? AND chat_number = ? AND change_number > ?
+      ORDER BY change_number LIMIT ${limit}) AS changed)
+    ORDER BY m.change_number`;
+  const values = [counter.applicationId, counter.chatNumber, after];
+  const found = await readMessages(database, em, key, { sql, values, signal });
+  return found.map(({ message, changeNumber }) => ({ changeNumber: changeNumber!, message }));
 }
 
 /** See Changes.changeCount. */
@@ -134,13 +129,13 @@ async function lock(
       WHERE application_id = ? AND chat_number = ? AND number = ?${forUpdate}`,
     [applicationId, chatNumber, number],
   );
-  const rows = await messagesOf(em, key).andWhere({ number }).execute<MessageRow[]>("all");
-  const [row] = rows;
-  if (row === undefined) return undefined;
+  const own = { sql: "AND m.number = ?", values: [number] };
+  const [read] = await readMessages(database, em, key, own);
+  if (read === undefined) return undefined;
   return {
     counter,
-    message: messageOf(row, key),
-    last: row.changeNumber ?? undefined,
+    message: read.message,
+    last: read.changeNumber,
     chat: { changeCount: chat.change_count, deletedCount: chat.deleted_count },
   };
 }

@@ -56,9 +56,15 @@ export class Database {
     }
   }
 
-  /** Rows of a statement with `?` for each value. */
-  async rows<T>(em: Session, sql: string, values: Value[] = []): Promise<T[]> {
-    const result = await em.getKysely().executeQuery(this.statement(sql, values));
+  /** Rows of a statement with `?` for each value. They are not waited for once it is aborted. */
+  async rows<T>(
+    em: Session,
+    sql: string,
+    values: Value[] = [],
+    signal?: AbortSignal,
+  ): Promise<T[]> {
+    const options = signal === undefined ? {} : { signal };
+    const result = await em.getKysely().executeQuery(this.statement(sql, values), options);
     return result.rows as T[];
   }
 
@@ -72,15 +78,15 @@ export class Database {
   private async step<T>(work: () => Promise<T>): Promise<T> {
     if (this.orm.closed) throw new Error("the database is closed");
     const { stepMs } = this.orm.timeouts;
-    const done = new AbortController();
-    const timeout = sleep(stepMs, undefined, { signal: done.signal }).then(() => {
-      throw new Error(`the database did not answer within ${stepMs} ms`);
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<never>((_, reject) => {
+      const error = () => new Error(`the database did not answer within ${stepMs} ms`);
+      timer = setTimeout(() => reject(error()), stepMs);
     });
-    timeout.catch(() => {});
     try {
-      return await Promise.race([work(), timeout]);
+      return await Promise.race([work(), late]);
     } finally {
-      done.abort();
+      clearTimeout(timer);
     }
   }
 

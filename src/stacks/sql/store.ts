@@ -12,11 +12,11 @@ import type { ListedGap, Position } from "../../core/upkeep.ts";
 import { changeCount, deleteMessage, listChanges, updateMessage } from "./changes.ts";
 import { updateCounts } from "./counts.ts";
 import { Database, type Session } from "./database.ts";
-import { ApplicationRow, CeilingRow, ChatRow, type MessageRow } from "./entities.ts";
+import { ApplicationRow, CeilingRow, ChatRow } from "./entities.ts";
 import { isDuplicate } from "./failures.ts";
 import { adoptIndex, closeGap, type Gap, listGaps, noteGaps } from "./gaps.ts";
 import { insertJobs } from "./insert-jobs.ts";
-import { messageOf, messagesOf } from "./messages.ts";
+import { readMessages } from "./messages.ts";
 import type { Orm } from "./orm.ts";
 
 type Request = { id: string; digest: string };
@@ -142,14 +142,12 @@ export class SqlStore implements Store {
   }
 
   listMessages(key: ChatKey, page: NumberPage): Promise<Message[]> {
-    return this.database.read(async (em) => {
-      const rows = await messagesOf(em, key)
-        .andWhere({ number: within(page) })
-        .orderBy({ number: page.order })
-        .limit(page.limit)
-        .execute<MessageRow[]>("all");
-      return rows.map((row) => messageOf(row, key));
-    }, page.signal);
+    const { after, before, limit, order, signal } = page;
+    const bounded = before <= Number.MAX_SAFE_INTEGER;
+    const sql = `AND m.number > ?${bounded ? " AND m.number < ?" : ""}
+      ORDER BY m.number ${order === "asc" ? "ASC" : "DESC"} LIMIT ${limit}`;
+    const values = bounded ? [after, before] : [after];
+    return this.readMessages(key, { sql, values, signal });
   }
 
   countMessages(key: ChatKey, range: NumberRange, signal?: AbortSignal): Promise<number> {
@@ -166,12 +164,8 @@ export class SqlStore implements Store {
 
   async findMessages(key: ChatKey, numbers: number[], signal?: AbortSignal): Promise<Message[]> {
     if (numbers.length === 0) return [];
-    return this.database.read(async (em) => {
-      const rows = await messagesOf(em, key)
-        .andWhere({ number: { $in: numbers } })
-        .execute<MessageRow[]>("all");
-      return rows.map((row) => messageOf(row, key));
-    }, signal);
+    const sql = `AND m.number IN (${numbers.map(() => "?").join()})`;
+    return this.readMessages(key, { sql, values: numbers, signal });
   }
 
   updateMessage(key: ChatKey, number: number, content: Content, step: ChangeStep): Promise<Change> {
@@ -190,7 +184,7 @@ export class SqlStore implements Store {
     key: ChatKey,
     page: { after: number; limit: number; signal?: AbortSignal },
   ): Promise<{ changeNumber: number; message: Message }[]> {
-    return this.database.read((em) => listChanges(em, key, page), page.signal);
+    return this.database.read((em) => listChanges(this.database, em, key, page), page.signal);
   }
 
   changeCount(key: ChatKey, signal?: AbortSignal): Promise<number> {
@@ -199,6 +193,13 @@ export class SqlStore implements Store {
 
   updateCounts(counts: { counter: Counter; count: number }[], countTime: Date): Promise<Counter[]> {
     return this.database.transaction((em) => updateCounts(this.database, em, counts, countTime));
+  }
+
+  private readMessages(key: ChatKey, more: Parameters<typeof readMessages>[3]): Promise<Message[]> {
+    return this.database.read(async (em) => {
+      const found = await readMessages(this.database, em, key, more);
+      return found.map((one) => one.message);
+    }, more.signal);
   }
 
   noteGaps(gaps: Gap[]): Promise<void> {

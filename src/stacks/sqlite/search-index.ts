@@ -2,7 +2,14 @@ import { randomUUID } from "node:crypto";
 import { setImmediate as breathe } from "node:timers/promises";
 import type { NumberRange } from "../../../gen/parley/v1/state.ts";
 import { FOLD_VERSION, foldText } from "../../core/fold.ts";
-import type { ChatKey, Counter, SearchDocument, SearchIndex } from "../../core/ports.ts";
+import type {
+  ChatKey,
+  Counter,
+  Extent,
+  SearchDocument,
+  SearchIndex,
+  SearchQuery,
+} from "../../core/ports.ts";
 import type { Rebuild } from "../../core/upkeep.ts";
 import { ParleyError } from "../../errors.ts";
 import type { Database, Session, Value } from "../sql/database.ts";
@@ -60,9 +67,7 @@ export class SqliteSearchIndex implements SearchIndex {
     return found.length > 0 && !this.rebuilding.underway;
   }
 
-  async find(
-    query: { parts: string[]; before: number; limit: number; signal?: AbortSignal } & ChatKey,
-  ): Promise<number[]> {
+  async find(query: SearchQuery): Promise<number[]> {
     const chat = await this.findChat(query, query.signal);
     if (chat === undefined) return [];
     const { condition, values, scans } = conditionOf(query.parts);
@@ -88,9 +93,14 @@ export class SqliteSearchIndex implements SearchIndex {
     return numbers;
   }
 
-  async extent(key: ChatKey, signal?: AbortSignal): Promise<{ count: number; lastNumber: number }> {
+  async extent(key: ChatKey, signal?: AbortSignal): Promise<Extent> {
     const chat = await this.findChat(key, signal);
     return { count: chat?.count ?? 0, lastNumber: chat?.last_number ?? 0 };
+  }
+
+  async findWithExtent(query: SearchQuery): Promise<{ extent: Extent; numbers: number[] }> {
+    const extent = await this.extent(query, query.signal);
+    return { extent, numbers: await this.find(query) };
   }
 
   async count(key: ChatKey, range: NumberRange, signal?: AbortSignal): Promise<number> {
