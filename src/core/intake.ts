@@ -51,11 +51,12 @@ export interface BatchRequest extends Step {
 export type Acceptance =
   /**
    * `left` is how many more numbers the ceiling allows. Of a batch it is the first number, and the
-   * last running number.
+   * last running number. Where a number was given before, `accept` is the running number of this
+   * moment: whoever answers with it must have seen that it was given.
    */
   | { kind: "accepted"; number: number; accept: number; left: number }
   /** The request id was accepted before, with the same content, and got this number then. */
-  | { kind: "replayed"; number: number; createMs: number }
+  | { kind: "replayed"; number: number; createMs: number; accept: number }
   /** The request id was accepted before, with other content. */
   | { kind: "reused" }
   /** The connection, epoch or running number is not the one named: inspect again. */
@@ -70,7 +71,7 @@ export type Acceptance =
   /** The backlog bound is reached. */
   | { kind: "full" }
   /** A chat of this external id was accepted before. It may have been deleted since. */
-  | { kind: "existing"; number: number }
+  | { kind: "existing"; number: number; accept: number }
   /** With `lookOnly`: no chat of this external id is known here. */
   | { kind: "unnamed" };
 

@@ -84,7 +84,8 @@ export class Numbering {
       const found = await this.intake.accept({ ...step, ...told, lookOnly: true });
       if (found.kind !== "unnamed") return found;
       const number = await findRow();
-      if (number !== undefined) return { kind: "existing", number };
+      // A row outlives the intake, so there is nothing that must have been seen.
+      if (number !== undefined) return { kind: "existing", number, accept: 0 };
       return this.intake.accept({ ...step, ...told });
     });
   }
@@ -121,8 +122,10 @@ export class Numbering {
           this.raiseAhead(trust, counter, { ...result, number: result.number + room - 1 });
           return { number: result.number, createMs, replayed: false, existed: false };
         case "replayed":
+          this.epochs.see(trust.epoch, result.accept);
           return { ...result, replayed: true, existed: false };
         case "existing":
+          this.epochs.see(trust.epoch, result.accept);
           return { number: result.number, createMs, replayed: false, existed: true };
         case "unseeded":
         case "exhausted":

@@ -88,7 +88,7 @@ export function batchContract(open: (bounds?: Partial<IntakeBounds>) => Promise<
       const request = newRequest();
       const results = await Promise.all([1, 2, 3].map(() => one.acceptBatch(chat, 4, { request })));
       expect(kindsOf(results)).to.deep.equal(["accepted", "replayed", "replayed"]);
-      const replayed = { kind: "replayed", number: 1, createMs: CREATE_MS };
+      const replayed = { kind: "replayed", number: 1, createMs: CREATE_MS, accept: 4 };
       expect(results).to.deep.include(replayed);
       const reused = { id: request.id, digest: "ffffffffffffffff" };
       expect(await one.acceptBatch(chat, 4, { request: reused })).to.deep.equal({ kind: "reused" });

@@ -30,7 +30,7 @@ export function namesContract(open: (bounds?: Partial<IntakeBounds>) => Promise<
       const accepted = results.filter((one) => one.kind === "accepted");
       expect(accepted).to.have.length(1);
       for (const one of results) {
-        if (one.kind !== "accepted") expect(one).to.deep.equal(existing(1));
+        if (one.kind !== "accepted") expect(one).to.deep.include(existing(1));
       }
       expect(await find("x")).to.equal(1);
       expect((await one.intake.backlog()).jobs).to.equal(1);
@@ -56,7 +56,7 @@ export function namesContract(open: (bounds?: Partial<IntakeBounds>) => Promise<
       expect(await find("x")).to.equal(undefined);
       expect((await one.intake.backlog()).jobs).to.equal(0);
       await named("x");
-      expect(await named("x", { lookOnly: true })).to.deep.equal(existing(1));
+      expect(await named("x", { lookOnly: true })).to.deep.include(existing(1));
       expect(await named("x", { epoch: 2, lookOnly: true })).to.deep.equal({ kind: "distrusted" });
     });
 
@@ -69,7 +69,7 @@ export function namesContract(open: (bounds?: Partial<IntakeBounds>) => Promise<
           kind: "replayed",
           number: 1,
         });
-        expect(await named("x", { lookOnly })).to.deep.equal(existing(1));
+        expect(await named("x", { lookOnly })).to.deep.include(existing(1));
         const reused = { ...request, digest: "ffffffffffffffff" };
         expect(await named("x", { request: reused, lookOnly })).to.deep.equal({ kind: "reused" });
       }
@@ -84,7 +84,7 @@ export function namesContract(open: (bounds?: Partial<IntakeBounds>) => Promise<
       await free(1);
       await named("x");
       await free(2);
-      expect(await named("x")).to.deep.equal(existing(1));
+      expect(await named("x")).to.deep.include(existing(1));
       await free(1);
       expect(await find("x")).to.equal(undefined);
       expect(await named("x")).to.deep.include({ kind: "accepted", number: 2 });
@@ -95,7 +95,7 @@ export function namesContract(open: (bounds?: Partial<IntakeBounds>) => Promise<
       await named("x");
       const next = await new Trusted(one.intake, 2).begin();
       const again = () => next.accept({ applicationToken }, { externalId: "x" });
-      expect(await again()).to.deep.equal(existing(1));
+      expect(await again()).to.deep.include(existing(1));
       await one.intake.remove({ applicationToken, chatNumber: 1 });
       await one.intake.remove({ applicationToken }, { value: 1 });
       expect(await find("x"), "closed").to.equal(1);

@@ -126,7 +126,8 @@ export function intakeContract(
         const request = newRequest();
         await one.take(chat);
         expect(await one.take(chat, { request, createMs: 1_234_567_890_123 })).to.equal(2);
-        const replayed = { kind: "replayed", number: 2, createMs: 1_234_567_890_123 };
+        // With the running number of now: whoever answers so must see that it was given.
+        const replayed = { kind: "replayed", number: 2, createMs: 1_234_567_890_123, accept: 2 };
         expect(await one.accept(chat, { request })).to.deep.equal(replayed);
         const reused = { id: request.id, digest: "ffffffffffffffff" };
         expect(await one.accept(chat, { request: reused })).to.deep.equal({ kind: "reused" });

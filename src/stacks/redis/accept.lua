@@ -19,11 +19,13 @@ ARGV  1 epoch              2 accepts that the caller has seen
         takes it, 'l' looks it up and no more
 
 Result, an array for each call; numbers are digits:
-  'accepted', number, running number, numbers left     'replayed', 'number time'
+  'accepted', number, running number, numbers left
+  'replayed', 'number time', running number            'existing', number, running number
   'reused'   'distrusted'   'full'                     'exhausted', ceiling
   'unseeded', value or '' without a key, 1 where there is a ceiling all the same, mark or ''
-  'existing', number        'unnamed'                  'taken', number: a job has it already
-  A batch is told by its first number and its last running number.
+  'unnamed'                 'taken', number: a job has it already
+  A batch is told by its first number and its last running number. The running number beside what
+  was given before is that of this moment: who answers with it has seen that it was given.
 
 Risky:
 - Everything is looked at before the first write, and the first write is one that a Redis without
@@ -103,7 +105,7 @@ local function step(key, field, digest, called, head, tail, contents, name, look
       if string.sub(found, 1, #digest) ~= digest then
         return { 'reused' }
       end
-      return { 'replayed', string.sub(found, #digest + 1) }
+      return { 'replayed', string.sub(found, #digest + 1), format('%.0f', base + accepted) }
     end
   end
   local token = string.sub(key, 5, 40)
@@ -111,7 +113,7 @@ local function step(key, field, digest, called, head, tail, contents, name, look
   if name then
     local existing = named[token .. name] or call('HGET', external, name)
     if existing then
-      return { 'existing', existing }
+      return { 'existing', existing, format('%.0f', base + accepted) }
     elseif lookOnly then
       return { 'unnamed' }
     end

@@ -103,7 +103,8 @@ function acceptanceOf([kind, first, second, third]: Reply): Acceptance {
       return { kind, number: Number(first), accept: Number(second), left: Number(third) };
     case "replayed": {
       const [number, time] = (first as string).split(" ");
-      return { kind, number: Number(number), createMs: Number.parseInt(time!, 36) };
+      const createMs = Number.parseInt(time!, 36);
+      return { kind, number: Number(number), createMs, accept: Number(second) };
     }
     case "unseeded":
       return {
@@ -115,7 +116,7 @@ function acceptanceOf([kind, first, second, third]: Reply): Acceptance {
     case "exhausted":
       return { kind, ceiling: Number(first) };
     case "existing":
-      return { kind, number: Number(first) };
+      return { kind, number: Number(first), accept: Number(second) };
     case "reused":
     case "distrusted":
     case "full":

@@ -182,11 +182,14 @@ export class SqliteIntake implements Intake {
     const given = field && this.sql.request(slice, field);
     if (given !== undefined) {
       if (given.digest !== request.request?.digest) return { kind: "reused" };
-      return { kind: "replayed", number: given.number, createMs: given.create_ms };
+      const { number, create_ms: createMs } = given;
+      return { kind: "replayed", number, createMs, accept: ledger.accepts };
     }
     const name = nameOf(request);
     const existing = name && this.sql.named(name);
-    if (existing !== undefined) return { kind: "existing", number: existing };
+    if (existing !== undefined) {
+      return { kind: "existing", number: existing, accept: ledger.accepts };
+    }
     if ("lookOnly" in request && request.lookOnly) return { kind: "unnamed" };
     const count = "contents" in request ? request.contents.length : 1;
     const ids = Math.floor(this.sql.requestIds(slice) / REQUEST_IDS_PER_JOB);
