@@ -55,8 +55,8 @@ export async function runProcesses(count: number, log: Logger): Promise<void> {
       }
       if (stopping && running.size === 0) resolve();
     });
-    // Told on each time: what a second one means is known to those who have calls in work, and an end
-    // of this process would end them at once.
+    // Told on each time: what a second one means is known to those who have calls in work, and the
+    // end of this process would end them at once.
     process.on("SIGINT", stop);
     process.on("SIGTERM", stop);
     for (let at = 0; at < count; at++) start();

@@ -81,7 +81,7 @@ suite("several API processes on one port", () => {
     }
   });
 
-  it("let calls end where a signal is told twice, by a terminal and by who started them", async () => {
+  it("let calls end where a signal is told twice, as by a terminal and a parent", async () => {
     const first = spawnCommand(env, "api");
     const exited = once(first, "exit");
     try {
