@@ -33,12 +33,14 @@ export function openLog(options: { level: string; process: string; to?: "stdout"
  * takes as long as all the rest of a line.
  */
 class Gathered {
+  private readonly fd: number;
   private readonly out;
   private buffer = Buffer.allocUnsafe(2 * GATHERED_BYTES);
   private bytes = 0;
   private timer: NodeJS.Timeout | undefined;
 
   constructor(fd: number) {
+    this.fd = fd;
     this.out = destination({ fd, sync: false, contentMode: "buffer" });
   }
 
@@ -54,18 +56,19 @@ class Gathered {
     else this.timer ??= setTimeout(() => this.pass(), GATHERED_MS).unref();
   }
 
+  /** For the end of the process, by a way of its own: what `out` only begins to write is lost. */
   flush(): void {
-    this.pass();
     this.out.flushSync();
+    this.pass(destination({ fd: this.fd, sync: true, contentMode: "buffer" }));
   }
 
-  private pass(): void {
+  private pass(to = this.out): void {
     clearTimeout(this.timer);
     this.timer = undefined;
     if (this.bytes === 0) return;
     const full = this.buffer.subarray(0, this.bytes);
     this.buffer = Buffer.allocUnsafe(2 * GATHERED_BYTES);
     this.bytes = 0;
-    this.out.write(full as unknown as string);
+    to.write(full as unknown as string);
   }
 }

@@ -3,7 +3,7 @@ import { type Config, isLoopback, readEnv } from "../config.ts";
 import type { Logger } from "../log.ts";
 import { runUntilSignal } from "../process.ts";
 import type { Part } from "../system.ts";
-import { isFirstOfAll, isFurtherProcess, runProcesses } from "./processes.ts";
+import { isFirstOfAll, isFurtherProcess, runProcesses, tellStarted } from "./processes.ts";
 import { examplesOf, once } from "./run.ts";
 
 const servers: [string, Part[], string][] = [
@@ -51,6 +51,7 @@ function serve(name: string, parts: Part[], insecure: boolean): Promise<void> {
       if (api !== undefined && !isFurtherProcess())
         greet(config, { grpc: api.port, http: http?.port });
       log.info({ stack: stack.name }, "started");
+      tellStarted();
     };
     try {
       await runUntilSignal([...processes, { start: announce, stop: async () => {} }], log);

@@ -1,4 +1,5 @@
 import { once } from "node:events";
+import { type AddressInfo, createServer } from "node:net";
 import { createInterface } from "node:readline";
 import { expect } from "chai";
 import { runCommand, spawnCommand } from "../support/command.ts";
@@ -63,6 +64,37 @@ suite("several API processes on one port", () => {
       expect(await refused.catch((error: Error) => error.message)).to.include("UNAVAILABLE");
     } finally {
       first.kill("SIGTERM");
+    }
+  });
+
+  it("end where one of their two ports is taken", async () => {
+    const other = createServer().listen(0, "127.0.0.1");
+    await once(other, "listening");
+    const { port } = other.address() as AddressInfo;
+    const first = spawnCommand({ ...env, PARLEY_HTTP_ADDRESS: `127.0.0.1:${port}` }, "api");
+    try {
+      const [code] = await once(first, "exit", { signal: AbortSignal.timeout(20_000) });
+      expect(code).to.equal(1);
+    } finally {
+      first.kill("SIGKILL");
+      other.close();
+    }
+  });
+
+  it("let calls end where a signal is told twice, as by a terminal and a parent", async () => {
+    const first = spawnCommand(env, "api");
+    const exited = once(first, "exit");
+    try {
+      for await (const line of createInterface({ input: first.stdout! })) {
+        if (line.includes('"msg":"started"')) break;
+      }
+      first.kill("SIGINT");
+      first.kill("SIGTERM");
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      first.kill("SIGINT");
+      expect(await exited).to.deep.equal([0, null]);
+    } finally {
+      first.kill("SIGKILL");
     }
   });
 

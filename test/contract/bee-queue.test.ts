@@ -5,7 +5,7 @@ import { Redis } from "ioredis";
 import { jobIdOf } from "../../src/core/jobs.ts";
 import { BeeSession } from "../../src/stacks/redis/bee-session.ts";
 import { RedisIntake } from "../../src/stacks/redis/intake.ts";
-import { ACTIVE, SUSPECTS, WAITING } from "../../src/stacks/redis/keys.ts";
+import { ACTIVE, JOBS, SUSPECTS, WAITING } from "../../src/stacks/redis/keys.ts";
 import { BeeQueue } from "../../src/stacks/redis/queue.ts";
 import { type FreshServers, freshServers, productionMissing } from "../support/servers.ts";
 import { BOUNDS, newChat, Trusted } from "./intakes.ts";
@@ -192,6 +192,24 @@ suite("job queue: Bee-Queue, when something is wrong", () => {
     await until(() => intake.find([idOf(2), idOf(3)]).then(present), 0);
     // The one that is parked has its place.
     expect(await queue.listParked(10)).to.have.length(1);
+  });
+
+  it("keeps every place though a job comes that is no JSON", async () => {
+    const session = new BeeSession({ url: servers.redisUrl, stallMs: 60_000 });
+    try {
+      const seen = new Seen();
+      await session.start(10, ({ id, data }) => seen.handle({ id, data, suspect: false }));
+      await seen.all(await accept(30));
+      await redis.hset(JOBS, "broken", "{");
+      await redis.lpush(WAITING, "broken");
+      await until(() => redis.lrange(ACTIVE, 0, -1), 1);
+      await seen.all(await accept(30));
+      // The last jobs keep theirs until their end is written.
+      await until(async () => Array(session.lostPlaces).fill(0), 0);
+      expect(session.over).to.equal(false);
+    } finally {
+      await session.close(100);
+    }
   });
 
   it("numbers its jobs' ends like the intake its jobs", async () => {

@@ -60,7 +60,7 @@ class Takers {
   private readonly queue: Queue;
   private readonly inside: Inside;
   private readonly waitForOne: () => Promise<Job | null>;
-  private readonly waiting: ((job: Job | null | Promise<never>) => void)[] = [];
+  private readonly waiting: ((job: Job | null | Promise<Job | null>) => void)[] = [];
   private serving = false;
 
   /** `waitForOne` waits until there is a job, as Bee-Queue does for each. */
@@ -98,7 +98,9 @@ class Takers {
     while (this.waiting.length > 0 && !this.inside.paused) {
       if (await this.take()) continue;
       // Nothing waits. One of them waits for what comes, on the connection that may.
-      const job = await this.waitForOne();
+      const job = this.waitForOne();
+      // What it fails of may be one job, and a taker that is given none loses its place.
+      await job.catch(() => {});
       this.waiting.shift()?.(job);
     }
     if (this.inside.paused) this.giveUp();
