@@ -11,7 +11,7 @@ export const COMMON_WORDS = (
 ).split(" ");
 
 const SYLLABLES = (
-  "ba bel bor cal cre dan dor el en fal fi gar gol han hu in jor ka kel lan lo mar mer mi nar nes " +
+  "ba bel cal cre dan dor el en fal fi gar gol han hu in jor ka kel lan lo mar mer mi nar nes " +
   "ol pan per qua ra ren ri sal sen sta sul tan ter ti ul va ven vor wen wil xan yar zen zo"
 ).split(" ");
 
