@@ -12,11 +12,6 @@ const BATCH = 100;
 const ALONE = 0.1;
 /** All comes in so many portions, each drained before the next, so that every one is like it. */
 const PORTIONS = 100;
-/**
- * Portions after which Node's heaps have the size that they work with. Until then they grow, though
- * what lives in them does not: the first reading of a process comes after that.
- */
-const WARM_PORTIONS = 20;
 /** The shortest time that there is, so that what Redis keeps for it is gone soon. */
 const REQUEST_ID_TTL_S = 1;
 const POLL_MS = 20;
@@ -67,22 +62,17 @@ export const memory: Bench = {
         return { ...found, redis: Number(used) };
       };
       await take(1);
-      const { redis: early } = await read();
-      await take(WARM_PORTIONS);
-      const warm = await read();
-      await take(PORTIONS - WARM_PORTIONS - 1);
+      const first = await read();
+      await take(PORTIONS - 1);
       const last = await read();
-      const first = { ...warm, redis: early };
-      const of = (name: keyof Reading) => {
-        const portions = name === "redis" ? 1 : WARM_PORTIONS + 1;
-        return atMost(1.2, {
+      const of = (name: keyof Reading) =>
+        atMost(1.2, {
           name: `memory-${name}`,
           value: last[name] / MIB,
           unit: "MiB",
           floor: first[name] / MIB,
-          note: `after ${remembered} messages beside ${portions * portion}, at rest`,
+          note: `after ${remembered} messages beside ${portion}, at rest`,
         });
-      };
       return [of("api"), of("worker"), of("redis")];
     }),
 };
