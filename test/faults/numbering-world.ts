@@ -270,6 +270,10 @@ export class World {
 
   /** Seeds every counter by one more call, applies what waits, and explains every number. */
   private async settle(): Promise<void> {
+    // They end here, and the end of the file may just have been lost: see fault().
+    for (const { numbering } of this.mode === "cut" ? this.apis : []) {
+      await this.turns.until(numbering.epochs.witness().catch(unlessParleyError));
+    }
     this.over = true;
     this.turns.drop(this);
     for (const api of this.apis) this.kill(api);
