@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { Redis } from "ioredis";
 import { createConnection } from "mysql2/promise";
+import { JOBS, WAITING } from "../src/stacks/redis/keys.ts";
 import type { Rows } from "./floors/bare-writer.ts";
 import { LoadProcess } from "./load/load.ts";
 import { BODY } from "./load/order.ts";
@@ -10,7 +11,6 @@ import { FloorProcess, makeChats, ParleyProcess, withStarted } from "./processes
 const CHATS = 20;
 const BATCH = 1_000;
 const POLL_MS = 10;
-const JOBS = "bq:parley:jobs";
 
 /** A queue of so many messages, drained by one worker into rows and index. */
 export const drain: Bench = {
@@ -137,7 +137,7 @@ async function fill(redis: Redis, count: number, applicationToken: string): Prom
       );
     }
     await redis.hset(JOBS, ...jobs);
-    await redis.lpush("bq:parley:waiting", ...jobs.filter((_, index) => index % 2 === 0));
+    await redis.lpush(WAITING, ...jobs.filter((_, index) => index % 2 === 0));
   }
 }
 

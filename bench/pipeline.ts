@@ -2,6 +2,7 @@ import { cpus } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Redis } from "ioredis";
 import { createConnection } from "mysql2/promise";
+import { JOBS } from "../src/stacks/redis/keys.ts";
 import type { Place } from "../test/support/system.ts";
 import { bytesOnDisk, watchCpu } from "./costs.ts";
 import { LoadProcess } from "./load/load.ts";
@@ -31,7 +32,7 @@ export const pipeline: Bench = {
       const applicationToken = await makeChats(started.clients(api.target), CHATS);
       const redis = new Redis(place.env.PARLEY_REDIS_URL!);
       started.add({ stop: async () => redis.disconnect() });
-      const backlog = () => redis.hlen("bq:parley:jobs");
+      const backlog = () => redis.hlen(JOBS);
 
       let perSecond = 1_000 * cpus().length;
       let accepted = 0;

@@ -1,8 +1,9 @@
-import { type ChildProcess, fork, spawn } from "node:child_process";
+import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
+import { spawnCommand } from "../test/support/command.ts";
 import { freePort } from "../test/support/deployment.ts";
 import type { OwnServers } from "../test/support/servers.ts";
 import { type Clients, freshPlace, openClients, type Place } from "../test/support/system.ts";
@@ -30,18 +31,9 @@ export class ParleyProcess {
     settings: Record<string, string> = {},
   ): Promise<ParleyProcess> {
     const target = `127.0.0.1:${await freePort()}`;
-    const own = Object.entries(process.env).filter(([name]) => !name.startsWith("PARLEY_"));
-    const env = {
-      ...Object.fromEntries(own),
-      ...place.env,
-      PARLEY_GRPC_ADDRESS: target,
-      PARLEY_LOG_LEVEL: "info",
-      ...settings,
-    };
-    const child = spawn(process.execPath, [fileOf("src/main.ts"), part], {
-      env,
-      stdio: ["ignore", "pipe", "inherit"],
-    });
+    const own = { PARLEY_GRPC_ADDRESS: target, PARLEY_LOG_LEVEL: "info", ...settings };
+    const child = spawnCommand({ ...place.env, ...own }, part);
+    child.stderr!.pipe(process.stderr);
     const started = new ParleyProcess(child, target);
     await untilStarted(child, part).catch(async (error) => {
       await started.stop();

@@ -92,8 +92,7 @@ class Running implements Call {
   readonly nowMs: number;
   readonly deadlineMs: number;
   readonly trace: Trace | undefined;
-  private aborted = false;
-  private controller: AbortController | undefined;
+  private made: AbortController | undefined;
 
   constructor({ nowMs, deadlineMs, trace }: Omit<Call, "signal">) {
     this.nowMs = nowMs;
@@ -102,16 +101,16 @@ class Running implements Call {
   }
 
   get signal(): AbortSignal {
-    if (this.controller === undefined) {
-      this.controller = new AbortController();
-      if (this.aborted) this.controller.abort();
-    }
     return this.controller.signal;
   }
 
   abort(): void {
-    this.aborted = true;
-    this.controller?.abort();
+    this.controller.abort();
+  }
+
+  private get controller(): AbortController {
+    this.made ??= new AbortController();
+    return this.made;
   }
 }
 

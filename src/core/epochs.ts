@@ -42,11 +42,6 @@ export class Epochs {
     this.pause = parts.pause;
   }
 
-  /** The trust of this moment, where there is one. */
-  get current(): Trust | undefined {
-    return this.trust;
-  }
-
   /** The trust of this moment, or one that comes of holding the intake against the ledger. */
   async trusted(): Promise<Trust> {
     return this.trust ?? this.connect();

@@ -114,7 +114,7 @@ export class Numbering {
     for (let round = 0; round < ACCEPT_ROUNDS_MAX; round++) {
       // The first step is taken at once, so there is nothing yet that could be left.
       if (round > 0) call.signal.throwIfAborted();
-      const trust = this.epochs.current ?? (await this.epochs.trusted());
+      const trust = await this.epochs.trusted();
       const result = await step({ ...trust, seen: this.epochs.seenIn(trust.epoch) });
       switch (result.kind) {
         case "accepted":

@@ -126,6 +126,21 @@ suite("intake: Redis, when something is wrong", () => {
     expect(await one.take(chat)).to.equal(101);
   });
 
+  it("gives no number, and writes nothing, where a counter holds what is no number", async () => {
+    const { one, chat } = await seeded();
+    for (const set of [
+      () => redis.set(counterKeyOf(chat), "text"),
+      () => redis.multi().del(counterKeyOf(chat)).lpush(counterKeyOf(chat), "1").exec(),
+    ]) {
+      await set();
+      const lost = { kind: "unseeded", value: undefined, lost: true, mark: "" };
+      expect(await one.accept(chat)).to.deep.equal(lost);
+      await one.intake.grant({ ...one, counter: chat, start: 100, ceiling: 200, lost: true });
+      expect(await one.accept(chat)).to.deep.equal(lost);
+      expect((await one.intake.inspect()).accepts).to.equal(0);
+    }
+  });
+
   it("writes nothing where a job has the number already", async () => {
     const { one, chat } = await seeded();
     await one.take(chat);

@@ -89,7 +89,9 @@ local function counterOf(key)
     if mark == '' and string.sub(found[2] or '', 1, 8) == 'removed:' then
       mark = found[2]
     end
+    -- A value that is no number says nothing; its key is there, so nothing is seeded over it.
     local number = tonumber(value or '')
+    value = number and value
     counter = { value = value, number = number, ceiling = ceiling, mark = mark, by = 0 }
     counters[key] = counter
   end

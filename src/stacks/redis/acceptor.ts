@@ -1,4 +1,5 @@
 import type { Acceptance } from "../../core/intake.ts";
+import { REQUEST_IDS_PER_JOB } from "../../core/limits.ts";
 import { unavailable } from "./connection.ts";
 import { DIRTY, EXTERNAL_PREFIX, JOBS, LEDGER, REQUESTS_PREFIX, WAITING } from "./keys.ts";
 import type { ScriptedRedis } from "./scripts.ts";
@@ -37,7 +38,7 @@ interface Step extends Under {
  * of its own on both sides, which is most of what a number costs.
  */
 export class Acceptor {
-  private readonly bounds: { requestIdTtlMs: number; backlogMax: number; idsPerJob: number };
+  private readonly bounds: { requestIdTtlMs: number; backlogMax: number };
   private open: Step | undefined;
 
   constructor(bounds: Acceptor["bounds"]) {
@@ -74,8 +75,8 @@ export class Acceptor {
   private send(step: Step): void {
     if (this.open !== step) return;
     this.open = undefined;
-    const { requestIdTtlMs, backlogMax, idsPerJob } = this.bounds;
-    const shared = [step.epoch, step.seen, backlogMax, idsPerJob];
+    const { requestIdTtlMs, backlogMax } = this.bounds;
+    const shared = [step.epoch, step.seen, backlogMax, REQUEST_IDS_PER_JOB];
     const names = [REQUESTS_PREFIX, requestIdTtlMs, EXTERNAL_PREFIX];
     step.redis
       .accept(step.keys.length, ...step.keys, ...shared, ...names, ...step.words)

@@ -1,7 +1,7 @@
-import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import type Queue from "bee-queue";
 import { ACTIVE, JOBS, STALLING, WAITING } from "./keys.ts";
+import { read } from "./scripts.ts";
 
 // Bee-Queue takes eight commands for each job, most of what a job costs both sides. Here its steps
 // are taken for many jobs at once, over the very keys that its own steps use.
@@ -9,7 +9,6 @@ import { ACTIVE, JOBS, STALLING, WAITING } from "./keys.ts";
 /** Jobs of one step: Lua takes some 8,000 arguments in one call. */
 const STEP_JOBS_MAX = 1_000;
 
-const read = (name: string) => readFileSync(new URL(`./${name}.lua`, import.meta.url), "utf8");
 const scripts = { take: read("take"), untake: read("untake"), finish: read("finish") };
 
 type Job = Queue.Job<unknown>;

@@ -9,7 +9,6 @@ import type {
   Intake,
 } from "../../core/intake.ts";
 import { decodeJob } from "../../core/jobs.ts";
-import { REQUEST_IDS_PER_JOB } from "../../core/limits.ts";
 import type { Counter } from "../../core/ports.ts";
 import { counterKeyOf, counterOfKey, requestHashOf, Told } from "../counters.ts";
 import { Acceptor } from "./acceptor.ts";
@@ -35,7 +34,7 @@ export class RedisIntake implements Intake {
 
   constructor(options: RedisIntakeOptions) {
     this.options = options;
-    this.acceptor = new Acceptor({ ...options, idsPerJob: REQUEST_IDS_PER_JOB });
+    this.acceptor = new Acceptor(options);
     this.connection = new RedisConnection(options.url);
   }
 

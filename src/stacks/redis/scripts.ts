@@ -1,7 +1,9 @@
 import { readFileSync } from "node:fs";
 import type { Redis } from "ioredis";
 
-const read = (name: string) => readFileSync(new URL(`./${name}.lua`, import.meta.url), "utf8");
+/** The text of a script that lies beside this file. */
+export const read = (name: string): string =>
+  readFileSync(new URL(`./${name}.lua`, import.meta.url), "utf8");
 
 /** The scripts, for ioredis to define: it sends a body once a connection, and again where lost. */
 export const scripts = {
