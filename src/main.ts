@@ -1,6 +1,12 @@
+import { setFlagsFromString } from "node:v8";
 import { CommanderError } from "commander";
 import { buildProgram } from "./cli/program.ts";
 import { EXIT } from "./cli/run.ts";
+
+// Left to itself, V8 lets garbage pile up to several times what is in use before it collects all of
+// it, so a process seems to grow for its first hour. At half as much again it stays as it started,
+// for a tenth of its processor time.
+setFlagsFromString("--heap-growing-percent=50");
 
 try {
   await buildProgram().parseAsync();

@@ -2,7 +2,7 @@ import type { Counter } from "../../core/ports.ts";
 import type { Database, Session, Value } from "./database.ts";
 import { WORDS } from "./dialects.ts";
 import { holdAll, isDeleted } from "./held.ts";
-import { type CounterKey, findApplicationIds } from "./keys.ts";
+import { type CounterKey, findApplicationIds, nameOfKey } from "./keys.ts";
 
 /** [application_id, chat number, counter's value], as the parameter of WORDS.given. */
 type Given = [number, number, number];
@@ -35,15 +35,16 @@ export async function updateCounts(
   given.sort((one, other) => one[0] - other[0] || one[1] - other[1]);
   const ofChats = given.filter((one) => one[1] === 0);
   const ofMessages = given.filter((one) => one[1] !== 0);
-  // Asked before the counts are written: one whose row comes in between is told as missing.
-  const chats = await findChats(database, em, ofMessages);
   await update(database, em, { table: "applications", given: ofChats, countTime });
-  await update(database, em, { table: "chats", given: ofMessages, countTime });
+  const changed = await update(database, em, { table: "chats", given: ofMessages, countTime });
+  // Where every one of them changed a row, none lacks its row.
+  const counted =
+    changed === ofMessages.length ? "all" : await findCounted(database, em, ofMessages);
   return counts.flatMap(({ counter }) => {
     const key = keyOf(counter);
     if (key === undefined) return [counter];
     if (key.chatNumber === 0 || isDeleted(marks, key)) return [];
-    return chats.has(`${key.applicationId}:${key.chatNumber}`) ? [] : [counter];
+    return counted === "all" || counted.has(nameOfKey(key)) ? [] : [counter];
   });
 }
 
@@ -75,6 +76,7 @@ function countOf(table: "applications" | "chats", greatest?: string): string {
 }
 
 /**
+ * Returns how many rows it changed.
  * A value never moves back, so neither does a count because a sync is stale. On MySQL an assignment
  * sees those before it, on SQLite it does not: the value is written out in both.
  */
@@ -82,8 +84,8 @@ async function update(
   database: Database,
   em: Session,
   step: { table: "applications" | "chats"; given: Given[]; countTime: Date },
-): Promise<void> {
-  if (step.given.length === 0) return;
+): Promise<number> {
+  if (step.given.length === 0) return 0;
   const { table } = step;
   const { given, greatest } = WORDS[database.dialect];
   const on =
@@ -97,17 +99,19 @@ async function update(
     database.dialect === "mysql"
       ? [`UPDATE ${given} JOIN ${table} ON ${on} ${set}`, [keys, step.countTime]]
       : [`UPDATE ${table} ${set} FROM ${given} WHERE ${on}`, [step.countTime, keys]];
-  await database.run(em, sql, values);
+  return database.run(em, sql, values);
 }
 
-/** Which of these chats have a row. */
-async function findChats(database: Database, em: Session, chats: Given[]): Promise<Set<string>> {
-  if (chats.length === 0) return new Set();
+/** Which of these chats have a row with a count; one whose row came just now has none yet. */
+async function findCounted(database: Database, em: Session, chats: Given[]): Promise<Set<string>> {
   const rows = await database.rows<{ application_id: number; number: number }>(
     em,
     `SELECT chats.application_id, chats.number FROM ${WORDS[database.dialect].given} JOIN chats
-      ON chats.application_id = given.application_id AND chats.number = given.number`,
+      ON chats.application_id = given.application_id AND chats.number = given.number
+      WHERE chats.count_time IS NOT NULL AND chats.counted_value >= given.value`,
     [JSON.stringify(chats)],
   );
-  return new Set(rows.map((row) => `${row.application_id}:${row.number}`));
+  return new Set(
+    rows.map((row) => nameOfKey({ applicationId: row.application_id, chatNumber: row.number })),
+  );
 }
