@@ -3,7 +3,7 @@ import { destination, type Logger, pino, stdTimeFunctions } from "pino";
 export type { Logger };
 
 /** Lines are written when there are so many bytes of them, or so long after the first one. */
-const GATHERED_BYTES = 16 * 1024;
+const GATHERED_BYTES = 64 * 1024;
 const GATHERED_MS = 200;
 
 /**

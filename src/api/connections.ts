@@ -16,6 +16,8 @@ import type { Process } from "../process.ts";
 
 /** Connections of a process. One that waits costs some tens of kilobytes. */
 const CONNECTIONS_MAX = 2_000;
+/** What a message may weigh: 1,000 messages come in pages below it, see PAGE_BYTES_MAX. */
+export const MESSAGE_BYTES_MAX = 4 * 1024 * 1024;
 /** A connection that does not speak HTTP/2 by then is closed. */
 const GREETING_MS = 10_000;
 /** A request that is not whole by then is refused; the deadline of a call begins after that. */
@@ -53,16 +55,19 @@ interface Open {
   stream: ServerHttp2Stream;
   pace: Pace;
   openMs: number;
-  /** What of the request has come in while that is not whole. */
-  requestBytes: number;
-  whole: boolean;
+  /** Its place among the open streams of its connection. */
+  at: number;
+  /** What has come in of a request that was not whole at a look; undefined before that look. */
+  requestBytes: number | undefined;
   /** Since when a part of the answer waits to be taken. */
   heldMs: number | undefined;
 }
 
 /** What is known of a connection. */
 interface Own {
-  streams: Set<Open>;
+  streams: Open[];
+  /** What it had sent by the last look. */
+  bytesRead: number;
   /** Its calls, and its pings and settings, since the last look. */
   calls: number;
   controls: number;
@@ -88,11 +93,11 @@ export class Connections implements Process {
     for (const one of insideOf(this.server, "http2Servers").keys()) {
       one.maxConnections = CONNECTIONS_MAX;
       one.on("session", (session) => this.watchSession(session));
-      one.prependListener("stream", (_, headers) => {
-        const lasting = this.paceOf(String(headers[":path"])) === "lasting";
-        boundTimeout(headers, lasting ? TIMEOUT_MAX_MS : DEADLINE_MAX_MS);
+      one.prependListener("stream", (stream, headers) => {
+        const pace = this.paceOf(String(headers[":path"]));
+        boundTimeout(headers, pace === "lasting" ? TIMEOUT_MAX_MS : DEADLINE_MAX_MS);
+        this.watchStream(stream, pace);
       });
-      one.on("stream", (stream, headers) => this.watchStream(stream, String(headers[":path"])));
     }
     this.timer = setInterval(() => this.look(Date.now()), LOOK_MS);
   }
@@ -102,7 +107,7 @@ export class Connections implements Process {
   }
 
   private watchSession(session: Session): void {
-    const own: Own = { streams: new Set(), calls: 0, controls: 0 };
+    const own: Own = { streams: [], bytesRead: 0, calls: 0, controls: 0 };
     this.sessions.set(session, own);
     const silent = setTimeout(() => session.destroy(), GREETING_MS);
     const control = () => {
@@ -119,27 +124,22 @@ export class Connections implements Process {
     });
   }
 
-  private watchStream(stream: ServerHttp2Stream, path: string): void {
+  private watchStream(stream: ServerHttp2Stream, pace: Pace): void {
     const own = stream.session && this.sessions.get(stream.session);
     if (own === undefined) return;
     own.calls++;
-    const open: Open = {
-      stream,
-      pace: this.paceOf(path),
-      openMs: Date.now(),
-      requestBytes: 0,
-      whole: false,
-      heldMs: undefined,
-    };
-    own.streams.add(open);
-    stream.once("close", () => own.streams.delete(open));
-    stream.once("end", () => {
-      open.whole = true;
-      open.requestBytes = 0;
-    });
-    // grpc-js has paused the streams that it reads, so this only listens.
-    stream.on("data", (chunk: Buffer) => {
-      open.requestBytes += chunk.length;
+    const { streams } = own;
+    const at = streams.length;
+    const openMs = Date.now();
+    const open: Open = { stream, pace, openMs, at, requestBytes: undefined, heldMs: undefined };
+    streams.push(open);
+    stream.once("close", () => {
+      const last = streams.pop()!;
+      if (last !== open) {
+        streams[open.at] = last;
+        last.at = open.at;
+      }
+      release(stream);
     });
   }
 
@@ -149,7 +149,8 @@ export class Connections implements Process {
     for (const [session, own] of this.sessions) {
       own.controls = 0;
       // What is still open was called before, and is answered with frames all the same.
-      own.calls = own.streams.size;
+      own.calls = own.streams.length;
+      countRequests(session, own);
       let bytes = 0;
       for (const open of own.streams) bytes += heldBy(open, nowMs);
       if (bytes > HELD_BYTES_MAX.connection) this.cutGreedy(session, bytes);
@@ -167,6 +168,40 @@ export class Connections implements Process {
     cut(session);
   }
 }
+
+/**
+ * Begins to count what comes in of requests that are not whole yet, which few calls live to see.
+ * What came before is part of what the connection has sent since the last look.
+ */
+function countRequests(session: Session, own: Own): void {
+  // Its socket is gone a moment before it tells that it is closed.
+  const bytesRead = session.socket?.bytesRead ?? own.bytesRead;
+  const fresh = own.streams.filter(
+    ({ stream, requestBytes }) => requestBytes === undefined && !stream.readableEnded,
+  );
+  for (const open of fresh) {
+    open.requestBytes = Math.min(MESSAGE_BYTES_MAX, (bytesRead - own.bytesRead) / fresh.length);
+    // grpc-js has paused the streams that it reads, so this only listens.
+    open.stream.on("data", (chunk: Buffer) => {
+      open.requestBytes! += chunk.length;
+    });
+  }
+  own.bytesRead = bytesRead;
+}
+
+/**
+ * Lets go of all that waits for events of a stream that has ended. V8 takes a stream for in use
+ * until it collects all of its heap, and so the whole call that hangs on it: that was half of what
+ * a call cost to collect.
+ */
+function release(stream: ServerHttp2Stream): void {
+  // Without who listens to that, the others are not taken off one by one.
+  stream.removeAllListeners("removeListener");
+  stream.removeAllListeners();
+  stream.on("error", ignore);
+}
+
+function ignore(): void {}
 
 function cut(session: Session): void {
   session.destroy(undefined, constants.NGHTTP2_ENHANCE_YOUR_CALM);
@@ -186,12 +221,14 @@ function boundTimeout(headers: IncomingHttpHeaders, maxMs: number): void {
 /** How many bytes a stream holds; one that holds them too long is closed. */
 function heldBy(open: Open, nowMs: number): number {
   const { stream } = open;
-  if (!open.whole && open.pace !== "long" && nowMs - open.openMs > REQUEST_MS) refuse(stream);
+  const whole = stream.readableEnded;
+  if (!whole && open.pace !== "long" && nowMs - open.openMs > REQUEST_MS) refuse(stream);
   if (stream.writableLength === 0) open.heldMs = undefined;
   else open.heldMs ??= nowMs;
   const held = open.pace !== "lasting" && nowMs - (open.heldMs ?? nowMs) > ANSWER_MS;
   if (held) stream.close(constants.NGHTTP2_CANCEL);
-  return stream.destroyed ? 0 : stream.writableLength + open.requestBytes;
+  if (stream.destroyed) return 0;
+  return stream.writableLength + (whole ? 0 : (open.requestBytes ?? 0));
 }
 
 /** Says why where that can still be said; with details it cannot, since no handler has begun. */

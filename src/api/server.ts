@@ -9,7 +9,7 @@ import {
 import { HealthImplementation } from "grpc-health-check";
 import type { Process } from "../process.ts";
 import type { CallParts } from "./call.ts";
-import { Connections, type Pace } from "./connections.ts";
+import { Connections, MESSAGE_BYTES_MAX, type Pace } from "./connections.ts";
 import { registry } from "./contract.ts";
 import { TlsCredentials } from "./credentials.ts";
 import { decoderOf, refuseInvalidUtf8 } from "./decoding.ts";
@@ -20,8 +20,6 @@ import { filesOf, type TlsFiles, toContext } from "./tls.ts";
 import { type Encoded, unary } from "./unary.ts";
 import { Watched } from "./watched.ts";
 
-/** What a message may weigh: 1,000 messages come in pages below it, see PAGE_BYTES_MAX. */
-const MESSAGE_BYTES_MAX = 4 * 1024 * 1024;
 /** Calls of one connection at a time. */
 const STREAMS_MAX = 1_000;
 const KEEPALIVE_MS = 30_000;
