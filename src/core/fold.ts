@@ -11,7 +11,11 @@ export const STAND_IN = "␣";
 /** What stands between words. JavaScript's \s lacks U+0085 and the separators U+001C to U+001F. */
 export const WHITE_SPACE = "\\p{White_Space}\\u001c-\\u001f";
 
+/** Those of them that ASCII has. */
+const ASCII_WHITE_SPACE = "\\t-\\r\\u001c-\\u0020";
+
 const SPACES = new RegExp(`[${WHITE_SPACE}${STAND_IN}]+`, "gu");
+const ASCII_SPACES = new RegExp(`[${ASCII_WHITE_SPACE}]+`, "g");
 
 /**
  * What readers ignore, looked for in NFKD. Default-ignorable code points (soft hyphen, zero-width
@@ -48,7 +52,7 @@ const ASCII = /^[\0-\x7f]*$/;
 
 /** Folds a text for comparison; folding again changes nothing. Half a surrogate pair is U+FFFD. */
 export function foldText(text: string): string {
-  if (ASCII.test(text)) return text.toLowerCase().replace(SPACES, STAND_IN);
+  if (ASCII.test(text)) return text.toLowerCase().replace(ASCII_SPACES, STAND_IN);
   return foldCase(text.toWellFormed().normalize("NFKD").replace(IGNORED, ""))
     .replaceAll("ٱ", "ا")
     .replace(SPACES, STAND_IN)
@@ -67,7 +71,13 @@ function foldCase(text: string): string {
 /** A folded text and where it came from. */
 export interface Folded {
   text: string;
-  /** For each UTF-16 unit of `text`, where in the original its characters begin. */
+  /** Undefined where each character of the original stands for itself, as plain text does. */
+  origin: Origin | undefined;
+}
+
+/** For each UTF-16 unit of a folded text, what in the original it comes from. */
+export interface Origin {
+  /** Where its characters begin. */
   starts: number[];
   /** ... and where they end, with the ignored marks that belong to them. */
   ends: number[];
@@ -78,17 +88,11 @@ export interface Folded {
  * of spaces) comes back as a whole: each unit of its fold names all of it.
  */
 export function foldWithMap(text: string): Folded {
+  const plain = ASCII.test(text) ? foldText(text) : "";
+  // It is not where a run of spaces became shorter.
+  if (plain.length === text.length) return { text: plain, origin: undefined };
   const starts: number[] = [];
   const ends: number[] = [];
-  const whole = ASCII.test(text) ? foldText(text) : "";
-  if (whole.length === text.length) {
-    // Each character stands for itself where no run of spaces became shorter.
-    for (let at = 0; at < text.length; at++) {
-      starts.push(at);
-      ends.push(at + 1);
-    }
-    return { text: whole, starts, ends };
-  }
   let folded = "";
   let end = 0;
   for (const [run] of text.matchAll(RUN)) {
@@ -107,7 +111,7 @@ export function foldWithMap(text: string): Folded {
     }
     folded += piece;
   }
-  return { text: folded, starts, ends };
+  return { text: folded, origin: { starts, ends } };
 }
 
 /** How many characters a piece has. A shorter part of a query is looked for another way. */

@@ -53,19 +53,22 @@ export function segments(body: string, parts: string[]): Segment[] {
 
 /** Says of each UTF-16 unit of the body, with 1 or 0, whether it belongs to a match. */
 function markMatches(body: string, parts: string[]): Uint8Array {
-  const { text, starts, ends } = foldWithMap(body);
+  const { text, origin } = foldWithMap(body);
   const marked = new Uint8Array(body.length);
   for (const part of parts) {
     // Matches that overlap count, too: "ana" is in "banana" twice. What is marked is not marked
     // again, since a thousand matches can each name the whole of a run of marks.
     let done = 0;
     for (let at = text.indexOf(part); at !== -1; at = text.indexOf(part, at + 1)) {
-      const end = ends[at + part.length - 1]!;
-      marked.fill(1, Math.max(done, starts[at]!), end);
+      const last = at + part.length - 1;
+      const [start, end] =
+        origin === undefined ? [at, last + 1] : [origin.starts[at]!, origin.ends[last]!];
+      marked.fill(1, Math.max(done, start), end);
       done = end;
     }
   }
-  return widenToGraphemes(body, marked);
+  // Nothing is cut between two units of ASCII: a CR LF was one run of white space and is whole.
+  return origin === undefined ? marked : widenToGraphemes(body, marked);
 }
 
 /** Marks all of each grapheme (a family of emoji, a flag, an Indic cluster) marked in part. */

@@ -120,6 +120,8 @@ async function indexedThrough(
   signal: AbortSignal,
 ): Promise<{ lastNumber: number; later: boolean }> {
   let { count, lastNumber } = extent;
+  // As many messages as numbers: each number has its own, whatever is void by now.
+  if (count === lastNumber) return { lastNumber, later: false };
   let firstNumber = 1;
   let later = false;
   const countFrom = async (first: number) => {

@@ -61,7 +61,7 @@ export async function listChanges(
   key: ChatKey,
   { after, limit, signal }: { after: number; limit: number; signal?: AbortSignal },
 ): Promise<{ changeNumber: number; message: Message }[]> {
-  const counter = await findCounterKey(em, key);
+  const counter = await findCounterKey(database, em, key);
   if (counter === undefined) return [];
   const sql = `AND m.number IN (SELECT number FROM (SELECT number FROM message_changes
       WHERE application_id = ? AND chat_number = ? AND change_number > ?
@@ -110,7 +110,7 @@ async function lock(
   em: Session,
   { key, number }: NumberedMessage,
 ): Promise<Locked | undefined> {
-  const counter = await findCounterKey(em, key);
+  const counter = await findCounterKey(database, em, key);
   if (counter === undefined) return undefined;
   const marks = await holdAll(database, em, { keys: [counter], exclusive: false });
   if (isDeleted(marks, counter)) return undefined;

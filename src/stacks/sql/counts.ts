@@ -18,7 +18,7 @@ export async function updateCounts(
   countTime: Date,
 ): Promise<Counter[]> {
   const tokens = counts.map((one) => one.counter.applicationToken);
-  const ids = await findApplicationIds(em, tokens, "all");
+  const ids = await findApplicationIds(database, em, tokens, "all");
   const keyOf = ({ applicationToken, chatNumber = 0 }: Counter): CounterKey | undefined => {
     const applicationId = ids.get(applicationToken);
     return applicationId === undefined ? undefined : { applicationId, chatNumber };

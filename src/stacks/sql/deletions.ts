@@ -40,7 +40,7 @@ export class SqlDeletions implements Deletions {
   decide(counter: Counter, step: Step): Promise<Decision> {
     const { applicationToken, chatNumber = 0 } = counter;
     return this.database.transaction(async (em) => {
-      const ids = await findApplicationIds(em, [applicationToken], "all");
+      const ids = await findApplicationIds(this.database, em, [applicationToken], "all");
       const applicationId = ids.get(applicationToken);
       if (applicationId === undefined) return "missing";
       const parent = { applicationId, chatNumber: 0 };
@@ -147,7 +147,7 @@ export class SqlDeletions implements Deletions {
 
   expire(key: ChatKey, step: { before: Date; now: Date; limit: number }): Promise<number> {
     return this.database.transaction(async (em) => {
-      const ids = await findApplicationIds(em, [key.applicationToken]);
+      const ids = await findApplicationIds(this.database, em, [key.applicationToken]);
       const applicationId = ids.get(key.applicationToken);
       if (applicationId === undefined) return 0;
       const counter = { applicationId, chatNumber: key.chatNumber };
@@ -223,7 +223,7 @@ export class SqlDeletions implements Deletions {
   }
 
   private async keyOf(em: Session, { applicationToken, chatNumber = 0 }: Counter) {
-    const ids = await findApplicationIds(em, [applicationToken], "all");
+    const ids = await findApplicationIds(this.database, em, [applicationToken], "all");
     const application = ids.get(applicationToken);
     return application === undefined ? undefined : { application, chatNumber };
   }

@@ -13,7 +13,7 @@ export type Gap = { range: NumberRange } & ChatKey;
 /** See Store.noteGaps. */
 export async function noteGaps(database: Database, em: Session, gaps: Gap[]): Promise<void> {
   const tokens = gaps.map((gap) => gap.applicationToken);
-  const ids = await findApplicationIds(em, tokens);
+  const ids = await findApplicationIds(database, em, tokens);
   const version = newVersion();
   const rows = gaps.flatMap(({ applicationToken, chatNumber, range }) => {
     const id = ids.get(applicationToken);
@@ -95,10 +95,11 @@ interface GapRow {
 
 /** See Store.closeGap. */
 export async function closeGap(
+  database: Database,
   em: Session,
   { version, left, ...key }: { version: number; left?: NumberRange } & ChatKey,
 ): Promise<boolean> {
-  const found = await findCounterKey(em, key);
+  const found = await findCounterKey(database, em, key);
   if (found === undefined) return false;
   const { applicationId: application, chatNumber } = found;
   if (left !== undefined) {

@@ -82,7 +82,7 @@ async function insertPlanned(
   jobs: Job[],
   plan: Plan,
 ): Promise<Outcome[]> {
-  const placed = await place(em, jobs);
+  const placed = await place(database, em, jobs);
   const all = firstOfEach(placed.values());
   const marks = await holdAll(database, em, {
     ...plan,
@@ -151,9 +151,9 @@ function outcomeOf(job: Job, placed: Placed | undefined, stored: Map<string, Con
 }
 
 /** The jobs whose application exists or did, each with the key of its counter. */
-async function place(em: Session, jobs: Job[]): Promise<Map<Job, Placed>> {
+async function place(database: Database, em: Session, jobs: Job[]): Promise<Map<Job, Placed>> {
   const tokens = jobs.map((job) => job.applicationToken);
-  const ids = await findApplicationIds(em, tokens, "all");
+  const ids = await findApplicationIds(database, em, tokens, "all");
   const placed = new Map<Job, Placed>();
   for (const job of jobs) {
     const applicationId = ids.get(job.applicationToken);

@@ -1,6 +1,5 @@
 import type { Counter } from "../../core/ports.ts";
-import type { Session } from "./database.ts";
-import { ApplicationRow } from "./entities.ts";
+import type { Database, Session } from "./database.ts";
 
 /** A counter by the keys of its rows; chat number 0 is the counter of the application's chats. */
 export interface CounterKey {
@@ -16,6 +15,7 @@ const TOKEN = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
  * restored from a copy.
  */
 export async function findApplicationIds(
+  database: Database,
   em: Session,
   tokens: Iterable<string>,
   which: "live" | "all" = "live",
@@ -23,20 +23,22 @@ export async function findApplicationIds(
   // Texts that cannot be a token would meet the column's character set, or its padding.
   const wanted = [...new Set(tokens)].filter((token) => TOKEN.test(token));
   if (wanted.length === 0) return new Map();
-  const rows = await em
-    .createQueryBuilder(ApplicationRow, "a")
-    .select(["a.id", "a.token"])
-    .where({ token: { $in: wanted }, ...(which === "live" && { deleteTime: null }) })
-    .execute("all");
-  return new Map(rows.map((row) => [row.token as string, row.id as number]));
+  const rows = await database.rows<{ id: number; token: string }>(
+    em,
+    `SELECT id, token FROM applications WHERE token IN (${wanted.map(() => "?").join()})
+      ${which === "live" ? "AND delete_time IS NULL" : ""}`,
+    wanted,
+  );
+  return new Map(rows.map((row) => [row.token, row.id]));
 }
 
 /** Undefined where the application does not exist. */
 export async function findCounterKey(
+  database: Database,
   em: Session,
   counter: Counter,
 ): Promise<CounterKey | undefined> {
-  const ids = await findApplicationIds(em, [counter.applicationToken]);
+  const ids = await findApplicationIds(database, em, [counter.applicationToken]);
   const applicationId = ids.get(counter.applicationToken);
   if (applicationId === undefined) return undefined;
   return { applicationId, chatNumber: counter.chatNumber ?? 0 };

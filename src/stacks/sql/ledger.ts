@@ -85,7 +85,7 @@ export class SqlLedger implements Ledger {
   grant(request: GrantRequest): Promise<Granted | "stale" | "unknown"> {
     return this.database.transaction(async (em) => {
       if (!(await this.isCurrent(em, request.epoch))) return "stale";
-      const key = await findCounterKey(em, request.counter);
+      const key = await findCounterKey(this.database, em, request.counter);
       if (key === undefined || !(await this.exists(em, key, request))) return "unknown";
       const held = await hold(this.database, em, key);
       if (held.deletedThrough === DELETED_ALL) return "unknown";
@@ -97,7 +97,7 @@ export class SqlLedger implements Ledger {
 
   async listVoids(counter: Counter, range: NumberRange, limit: number): Promise<NumberRange[]> {
     const voids = await this.database.read(async (em) => {
-      const key = await findCounterKey(em, counter);
+      const key = await findCounterKey(this.database, em, counter);
       return key === undefined ? [] : findVoids(this.database, em, key, range, limit);
     });
     return voids.map(({ firstNumber, lastNumber }) => ({
@@ -110,7 +110,7 @@ export class SqlLedger implements Ledger {
     if (counters.length === 0) return [];
     return this.database.read(async (em) => {
       const tokens = counters.map((one) => one.counter.applicationToken);
-      const ids = await findApplicationIds(em, tokens);
+      const ids = await findApplicationIds(this.database, em, tokens);
       const given = counters.map(({ counter, count }, at) => {
         const id = ids.get(counter.applicationToken) ?? 0;
         return [id, counter.chatNumber ?? 0, count, at];
@@ -155,7 +155,7 @@ export class SqlLedger implements Ledger {
 
   insertVoids(counter: Counter, range: NumberRange): Promise<void> {
     return this.database.transaction(async (em) => {
-      const key = await findCounterKey(em, counter);
+      const key = await findCounterKey(this.database, em, counter);
       if (key === undefined) return;
       const held = await hold(this.database, em, key);
       await insertMissing(this.database, em, key, range);

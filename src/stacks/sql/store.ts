@@ -211,7 +211,7 @@ export class SqlStore implements Store {
   }
 
   closeGap(gap: { version: number; left?: NumberRange } & ChatKey): Promise<boolean> {
-    return this.database.transaction((em) => closeGap(em, gap));
+    return this.database.transaction((em) => closeGap(this.database, em, gap));
   }
 
   adoptIndex(identity: string): Promise<boolean> {

@@ -113,7 +113,7 @@ export class SqlUpkeep implements Upkeep {
   mendCount(step: { counter: Counter; from: number; to: number }): Promise<boolean> {
     const { counter, from, to } = step;
     return this.database.transaction(async (em) => {
-      const key = await findCounterKey(em, counter);
+      const key = await findCounterKey(this.database, em, counter);
       if (key === undefined) return false;
       const { applicationId, chatNumber: number } = key;
       const changed =
