@@ -123,10 +123,33 @@ export const PIECE_CHARACTERS = 3;
  * and a part of one or two characters is the beginning of a piece wherever it occurs.
  */
 export function pieces(folded: string): string {
+  if (!SURROGATE.test(folded)) return piecesOfUnits(folded);
   const characters = [...folded];
   return characters
     .map((one, at) => one + (characters[at + 1] ?? "") + (characters[at + 2] ?? ""))
     .join(" ");
+}
+
+const SURROGATE = /[\ud800-\udfff]/;
+const SPACE = 32;
+
+/** The same where each character is one UTF-16 unit, without a string for every piece. */
+function piecesOfUnits(folded: string): string {
+  const { length } = folded;
+  const bytes = Buffer.allocUnsafe(8 * length);
+  let end = 0;
+  for (let at = 0; at < length; at++) {
+    const next = Math.min(at + PIECE_CHARACTERS, length);
+    for (let unit = at; unit < next; unit++) {
+      const code = folded.charCodeAt(unit);
+      bytes[end++] = code & 0xff;
+      bytes[end++] = code >> 8;
+    }
+    bytes[end++] = SPACE;
+    bytes[end++] = 0;
+  }
+  // Without the last space, and a text without characters has none.
+  return bytes.toString("utf16le", 0, Math.max(0, end - 2));
 }
 
 /**
