@@ -5,6 +5,7 @@ import { jobIdOf } from "../../src/core/jobs.ts";
 import { isUnavailable } from "../../src/errors.ts";
 import { counterKeyOf } from "../../src/stacks/counters.ts";
 import { RedisIntake } from "../../src/stacks/redis/intake.ts";
+import { EXTERNAL_PREFIX } from "../../src/stacks/redis/keys.ts";
 import { OwnRedis } from "../support/own-redis.ts";
 import { type FreshServers, freshServers, productionMissing } from "../support/servers.ts";
 import { BOUNDS, newChat, Trusted } from "./intakes.ts";
@@ -130,6 +131,7 @@ suite("intake: Redis, when something is wrong", () => {
     const { one, chat } = await seeded();
     for (const set of [
       () => redis.set(counterKeyOf(chat), "text"),
+      () => redis.set(counterKeyOf(chat), "1.5"),
       () => redis.multi().del(counterKeyOf(chat)).lpush(counterKeyOf(chat), "1").exec(),
     ]) {
       await set();
@@ -139,6 +141,17 @@ suite("intake: Redis, when something is wrong", () => {
       expect(await one.accept(chat)).to.deep.equal(lost);
       expect((await one.intake.inspect()).accepts).to.equal(0);
     }
+  });
+
+  it("lets no other call of a step pay for external ids that are held by what is no hash", async () => {
+    const { one, chat } = await seeded();
+    const { applicationToken } = newChat();
+    await one.seed({ applicationToken });
+    await redis.set(`${EXTERNAL_PREFIX}${applicationToken}`, "text");
+    const named = refused(one.accept({ applicationToken }, { externalId: "x" }));
+    expect(await one.take(chat)).to.equal(1);
+    await named;
+    expect((await one.intake.inspect()).accepts).to.equal(1);
   });
 
   it("writes nothing where a job has the number already", async () => {

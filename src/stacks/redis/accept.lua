@@ -24,6 +24,7 @@ Result, an array for each call; numbers are digits:
   'reused'   'distrusted'   'full'                     'exhausted', ceiling
   'unseeded', value or '' without a key, 1 where there is a ceiling all the same, mark or ''
   'unnamed'                 'taken', number: a job has it already
+  'broken': what holds the external ids of its application is no hash
   A batch is told by its first number and its last running number. The running number beside what
   was given before is that of this moment: who answers with it has seen that it was given.
 
@@ -89,8 +90,9 @@ local function counterOf(key)
     if mark == '' and string.sub(found[2] or '', 1, 8) == 'removed:' then
       mark = found[2]
     end
-    -- A value that is no number says nothing; its key is there, so nothing is seeded over it.
-    local number = tonumber(value or '')
+    -- A value that is no number says nothing; its key is there, so nothing is seeded over it. Nor
+    -- does one that Redis would not count up from, as 1.5, which Lua takes for a number.
+    local number = tonumber(string.match(value or '', '^%d+$') or '')
     value = number and value
     counter = { value = value, number = number, ceiling = ceiling, mark = mark, by = 0 }
     counters[key] = counter
@@ -113,8 +115,11 @@ local function step(key, field, digest, called, head, tail, contents, name, look
   local token = string.sub(key, 5, 40)
   local external = name and ARGV[7] .. token
   if name then
-    local existing = named[token .. name] or call('HGET', external, name)
-    if existing then
+    local existing = named[token .. name] or redis.pcall('HGET', external, name)
+    if type(existing) == 'table' then
+      -- Nobody's but who put it there, and not to be paid for by the other calls of the step.
+      return { 'broken' }
+    elseif existing then
       return { 'existing', existing, format('%.0f', base + accepted) }
     elseif lookOnly then
       return { 'unnamed' }

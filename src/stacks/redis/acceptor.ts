@@ -125,6 +125,8 @@ function acceptanceOf([kind, first, second, third]: Reply): Acceptance {
       return { kind };
     case "taken":
       throw new Error(`a job has number ${first} already`);
+    case "broken":
+      throw new Error("what holds the external ids of the application is no hash");
     default:
       throw new Error(`accept.lua replied ${kind}`);
   }
