@@ -169,6 +169,13 @@ describe("the port, whoever calls", function () {
     expect((await once(GET, lie)).grpc).to.equal(RESOURCE_EXHAUSTED);
   });
 
+  it("ends a connection that holds too much in requests that are not whole", async () => {
+    const session = openHttp2(child.port);
+    const half = framed(Buffer.alloc(4 * MIB)).subarray(0, -1);
+    for (let at = 0; at < 40; at++) strangers.openStream(session, GET)!.write(half);
+    await new Promise((done) => session.once("close", done));
+  });
+
   it("serves others while streams are opened and reset in a loop", async () => {
     for (let round = 0; round < 5; round++) {
       const session = openHttp2(child.port);
