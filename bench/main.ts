@@ -1,4 +1,5 @@
 import { Command, Option } from "commander";
+import { productionMissing } from "../test/support/servers.ts";
 import { accepts } from "./accepts.ts";
 import { apiProcesses } from "./api-processes.ts";
 import { drain } from "./drain.ts";
@@ -36,6 +37,10 @@ const program = new Command("bench")
   .parse();
 const { json, only, trial } = program.opts<{ json?: true; only?: string; trial?: true }>();
 
+if (productionMissing !== undefined) {
+  console.error(`the bench measures on the production stack: ${productionMissing}`);
+  process.exit(2);
+}
 const found: Measured[] = [];
 if (!json) console.log(headOf());
 for (const one of benches) {

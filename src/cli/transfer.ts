@@ -4,6 +4,7 @@ import type { Command } from "commander";
 import { type Config, isLoopback, readEnv } from "../config.ts";
 import { connectionOf } from "../connect.ts";
 import type { Logger } from "../log.ts";
+import { plural } from "../operate/job-words.ts";
 import { linesTo, UsageError } from "../operate/operation.ts";
 import { exportApplication, reopenExport } from "../transfer/export.ts";
 import { importFile, statePathOf } from "../transfer/import.ts";
@@ -132,7 +133,7 @@ async function runExport(flags: ExportFlags, config: Config, log: Logger): Promi
   const output = plain ? process.stderr : process.stdout;
   linesTo((line) => output.write(`${line}\n`), { json }).sum(
     sum,
-    `${messages} messages of ${chats} chats were written`,
+    `written: ${plural(messages, "message")} of ${plural(chats, "chat")}`,
   );
 }
 

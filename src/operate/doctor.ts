@@ -6,6 +6,7 @@ import type { Finding, Rank } from "../core/upkeep.ts";
 import { isUnavailable } from "../errors.ts";
 import { lastTick } from "../worker/scheduler.ts";
 import { ADVICE, sampleDrift } from "./drift.ts";
+import { plural } from "./job-words.ts";
 import { operation } from "./operation.ts";
 
 /** Parked jobs and gaps are counted up to here. */
@@ -40,7 +41,12 @@ export const doctorOperation = operation({
     const count = (rank: Rank) => found.filter((one) => one.rank === rank).length;
     const sum = { errors: count("error"), warnings: count("warning"), notes: count("note") };
     for (const one of found) output.item(one, textOf(one));
-    output.sum(sum, `${sum.errors} errors, ${sum.warnings} warnings, ${sum.notes} notes`);
+    const words = [
+      plural(sum.errors, "error"),
+      plural(sum.warnings, "warning"),
+      plural(sum.notes, "note"),
+    ];
+    output.sum(sum, words.join(", "));
     if (sum.errors > 0) output.failed();
   },
 });

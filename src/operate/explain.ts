@@ -113,7 +113,7 @@ function wordsOfAll(found: Found): string[] {
     if (nextTryTime !== undefined) words.push(`tried again at ${nextTryTime}`);
   }
   if (messages !== undefined && messages > 0) {
-    words.push(`${plural(messages, "message")} of it accepted`);
+    words.push(`${plural(messages, "message")} of it numbered`);
   }
   if (row !== undefined) words.push(`stored, created ${timeOf(row.createTime!.getTime())}`);
   const version = row !== undefined && "version" in row ? row.version : 1;

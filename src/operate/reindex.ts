@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { reindex } from "../worker/reindex.ts";
+import { plural } from "./job-words.ts";
 import { operation } from "./operation.ts";
 
 export const reindexOperation = operation({
@@ -12,7 +13,9 @@ export const reindexOperation = operation({
       signal,
       progress: (done, total) => output.progress(done, total),
     });
-    const words = [`${indexed} messages indexed; the new index is the one that is searched now`];
+    const words = [
+      `${plural(indexed, "message")} indexed; the new index is the one that is searched now`,
+    ];
     if (refused > 0) words.push(`${refused} messages were refused and stay noted for repair`);
     if (lacking > 0) words.push(`${lacking} chats lack something, which the repair chore adds`);
     output.sum({ indexed, refused, lacking }, words.join("\n"));

@@ -33,7 +33,7 @@ export type Findings = ReturnType<typeof findingsOf>;
 
 /** Examines a part; that it is away, or too slow to say so, is a finding too. */
 export async function examined(
-  part: { name: string; advice: string },
+  part: { name: string; advice: string; adviceOf?: (reason: string) => string | undefined },
   work: (findings: Findings) => Promise<void>,
 ): Promise<Finding[]> {
   const findings = findingsOf(part.name);
@@ -45,7 +45,9 @@ export async function examined(
   try {
     await Promise.race([work(findings), late]);
   } catch (error) {
-    findings.error(`cannot be reached: ${reasonOf(error)}`, part.advice);
+    const reason = reasonOf(error);
+    const advice = part.adviceOf?.(reason) ?? part.advice;
+    findings.error(`cannot be reached: ${reason}`, advice);
   } finally {
     done.abort();
   }

@@ -19,7 +19,6 @@ const LIST = "/parley.v1.MessageService/ListMessages";
 const REFLECTION = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
 const HEALTH = "/grpc.health.v1.Health/Check";
 const MIB = 1024 * 1024;
-
 /** Far above what a busy server takes, far below what it took without bounds. */
 const RESIDENT_MAX = 1_200 * MIB;
 

@@ -143,7 +143,7 @@ suite("intake: Redis, when something is wrong", () => {
     }
   });
 
-  it("lets no other call of a step pay for external ids that are held by what is no hash", async () => {
+  it("lets no other call of a step pay for external ids in what is no hash", async () => {
     const { one, chat } = await seeded();
     const { applicationToken } = newChat();
     await one.seed({ applicationToken });

@@ -172,7 +172,7 @@ describeStacks("jobs and explain on the command line", (stack) => {
     expect((await explain(1, 99)).stdout).to.include("this number was not given yet");
     const whole = await explain(2);
     expect(whole.stdout).to.include(`chat 2 of application ${applicationToken}\n`);
-    expect(whole.stdout).to.include("1 message of it accepted\nstored, created");
+    expect(whole.stdout).to.include("1 message of it numbered\nstored, created");
 
     await parley.stop();
     parley = await start(place, ["api"]);

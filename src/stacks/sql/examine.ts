@@ -5,7 +5,14 @@ import { STATEMENT_BYTES_MAX } from "./insert-jobs.ts";
 import { pendingMigrations } from "./migrate.ts";
 import type { Orm } from "./orm.ts";
 
-const PART = { name: "MySQL", advice: "start it, or see that PARLEY_MYSQL_URL leads to it" };
+const PART = {
+  name: "MySQL",
+  advice: "start it, or see that PARLEY_MYSQL_URL leads to it",
+  adviceOf: (reason: string) =>
+    reason.includes("ER_BAD_DB_ERROR")
+      ? "CREATE DATABASE with that name, then npx parley migrate"
+      : undefined,
+};
 
 /** JSON_TABLE came with the one, window functions and JSON_TABLE with the other. */
 const VERSION_MIN = { mariadb: "10.6", mysql: "8.0" };
