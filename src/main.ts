@@ -4,7 +4,7 @@ import { buildProgram } from "./cli/program.ts";
 import { EXIT } from "./cli/run.ts";
 
 // Left to itself, V8 lets garbage pile up to several times what is in use before it collects all of
-// it, so a process seems to grow for its first hour. At half as much again it stays as it started.
+// it, so a process seems to grow for its first hour. Bound to 60 % more it stays as it started.
 setFlagsFromString("--heap-growing-percent=60");
 // Calls in flight survive a young collection or two, from which V8 learns to make their like among
 // the old, where each keeps young ones alive: collecting took twice as long.

@@ -55,8 +55,6 @@ interface Open {
   stream: ServerHttp2Stream;
   pace: Pace;
   openMs: number;
-  /** Its place among the open streams of its connection. */
-  at: number;
   /** What has come in of a request that was not whole at a look; undefined before that look. */
   requestBytes: number | undefined;
   /** Since when a part of the answer waits to be taken. */
@@ -65,7 +63,7 @@ interface Open {
 
 /** What is known of a connection. */
 interface Own {
-  streams: Open[];
+  streams: Set<Open>;
   /** What it had sent by the last look. */
   bytesRead: number;
   /** Its calls, and its pings and settings, since the last look. */
@@ -107,7 +105,7 @@ export class Connections implements Process {
   }
 
   private watchSession(session: Session): void {
-    const own: Own = { streams: [], bytesRead: 0, calls: 0, controls: 0 };
+    const own: Own = { streams: new Set(), bytesRead: 0, calls: 0, controls: 0 };
     this.sessions.set(session, own);
     const silent = setTimeout(() => session.destroy(), GREETING_MS);
     const control = () => {
@@ -128,17 +126,11 @@ export class Connections implements Process {
     const own = stream.session && this.sessions.get(stream.session);
     if (own === undefined) return;
     own.calls++;
-    const { streams } = own;
-    const at = streams.length;
     const openMs = Date.now();
-    const open: Open = { stream, pace, openMs, at, requestBytes: undefined, heldMs: undefined };
-    streams.push(open);
+    const open: Open = { stream, pace, openMs, requestBytes: undefined, heldMs: undefined };
+    own.streams.add(open);
     stream.once("close", () => {
-      const last = streams.pop()!;
-      if (last !== open) {
-        streams[open.at] = last;
-        last.at = open.at;
-      }
+      own.streams.delete(open);
       release(stream);
     });
   }
@@ -149,7 +141,7 @@ export class Connections implements Process {
     for (const [session, own] of this.sessions) {
       own.controls = 0;
       // What is still open was called before, and is answered with frames all the same.
-      own.calls = own.streams.length;
+      own.calls = own.streams.size;
       countRequests(session, own);
       let bytes = 0;
       for (const open of own.streams) bytes += heldBy(open, nowMs);
@@ -176,7 +168,7 @@ export class Connections implements Process {
 function countRequests(session: Session, own: Own): void {
   // Its socket is gone a moment before it tells that it is closed.
   const bytesRead = session.socket?.bytesRead ?? own.bytesRead;
-  const fresh = own.streams.filter(
+  const fresh = [...own.streams].filter(
     ({ stream, requestBytes }) => requestBytes === undefined && !stream.readableEnded,
   );
   for (const open of fresh) {

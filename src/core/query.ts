@@ -67,15 +67,16 @@ function markMatches(body: string, parts: string[]): Uint8Array {
       done = end;
     }
   }
-  // Nothing is cut between two units of ASCII: a CR LF was one run of white space and is whole.
-  return origin === undefined ? marked : widenToGraphemes(body, marked);
+  return widenToGraphemes(body, marked);
 }
 
 /** Marks all of each grapheme (a family of emoji, a flag, an Indic cluster) marked in part. */
 function widenToGraphemes(body: string, marked: Uint8Array): Uint8Array {
-  const seen = graphemes.segment(body);
+  // Plain text is never asked for its graphemes, and to prepare that takes as long as all the rest.
+  let seen: Intl.Segments | undefined;
   for (let at = 1; at < body.length; at++) {
     if (marked[at] === marked[at - 1] || isAscii(body, at)) continue;
+    seen ??= graphemes.segment(body);
     const whole = seen.containing(at);
     if (whole !== undefined && whole.index < at) {
       marked.fill(1, whole.index, whole.index + whole.segment.length);
