@@ -28,27 +28,30 @@ function isOfServers(name: string): boolean {
   return /^PARLEY_(SERVICES_|(MYSQL|REDIS|ELASTICSEARCH)_URL$)/.test(name);
 }
 
-let child: ChildProcess | undefined;
+const services = `${root}scripts/services.ts`;
+const mocha = `${root}node_modules/mocha/bin/mocha.js`;
+
+let tests: ChildProcess | undefined;
 let interrupted = false;
 for (const signal of ["SIGINT", "SIGTERM"] as const) {
   process.on(signal, () => {
     interrupted = true;
-    child?.kill(signal);
+    // Servers that are just being started are ended when it is known which processes they are.
+    tests?.kill(signal);
   });
 }
 
 /** Runs one of our programs to its end; gives its exit code. */
 async function run(...words: string[]): Promise<number> {
   const startMs = performance.now();
-  child = spawn(process.execPath, words, { cwd: root, env, stdio: "inherit" });
+  const child = spawn(process.execPath, words, { cwd: root, env, stdio: "inherit" });
+  if (words[0] === mocha) tests = child;
   const [code] = await once(child, "exit");
   const seconds = ((performance.now() - startMs) / 1_000).toFixed(0);
   console.log(`${words.slice(0, 2).join(" ")}: ${seconds} s`);
   return (code as number | null) ?? 1;
 }
 
-const services = `${root}scripts/services.ts`;
-const mocha = `${root}node_modules/mocha/bin/mocha.js`;
 try {
   // What an earlier run left that was killed is in the way.
   if (existsSync(folder)) await run(services, "down", "--kill", "--delete");

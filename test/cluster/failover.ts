@@ -19,7 +19,8 @@ import { openClients } from "../support/system.ts";
 const SIGKILL = { signal: "SIGKILL" } as const;
 
 describe("Parley on clusters, under load", function () {
-  this.timeout(120_000);
+  // Each wait has a bound of its own, and says what it waited for.
+  this.timeout(300_000);
   let parley: Deployment;
   let load: Load;
 
@@ -29,8 +30,13 @@ describe("Parley on clusters, under load", function () {
     load = new Load(targets, randomFrom(seed));
     await load.start(16);
   });
-  afterEach(async () => {
+  afterEach(async function () {
     load?.close();
+    if (this.currentTest?.state === "failed") {
+      const all = [...parley.apis, ...parley.workers, ...parley.schedulers];
+      for (const { part, warnings } of all)
+        console.log(`${part}: ${warnings.slice(-10).join("\n")}`);
+    }
     // A test that failed may have left them killed.
     await Promise.all((await status()).map(({ name }) => startServer(name)));
     await parley?.stop();

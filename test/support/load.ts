@@ -19,6 +19,8 @@ export interface Failure extends Refusal {
 }
 
 const PAUSE_MS = 50;
+/** How long so many more answers may take; an outage in a test is shorter. */
+const WAIT_MAX_MS = 60_000;
 const CHATS_FIRST = 4;
 /** One call in so many begins a chat. */
 const CALLS_PER_CHAT = 200;
@@ -64,15 +66,13 @@ export class Load {
   }
 
   /** Returns when so many more calls were answered. */
-  async answered(more: number): Promise<void> {
-    const enough = this.answers.length + more;
-    while (this.answers.length < enough) await sleep(5);
+  answered(more: number): Promise<void> {
+    return this.grown(this.answers, more);
   }
 
   /** Returns when so many more calls were refused. */
-  async refused(more: number): Promise<void> {
-    const enough = this.failures.length + more;
-    while (this.failures.length < enough) await sleep(5);
+  refused(more: number): Promise<void> {
+    return this.grown(this.failures, more);
   }
 
   /** No new calls; returns when those under way were answered. */
@@ -83,6 +83,18 @@ export class Load {
 
   close(): void {
     for (const client of this.clients) client.close();
+  }
+
+  /** Fails in time to say why, before whoever waits is said to be late and nothing more. */
+  private async grown(list: readonly unknown[], more: number): Promise<void> {
+    const enough = list.length + more;
+    const endMs = performance.now() + WAIT_MAX_MS;
+    while (list.length < enough) {
+      await sleep(5);
+      if (performance.now() < endMs) continue;
+      const last = this.failures.slice(-5).map((one) => `${one.code} ${one.reason}`);
+      throw new Error(`${enough - list.length} of ${more} did not come; refused last: ${last}`);
+    }
   }
 
   private async call(): Promise<void> {
