@@ -1,3 +1,4 @@
+import { getSystemErrorMessage } from "node:util";
 import { InvalidArgumentError } from "commander";
 import { type Config, ConfigError, toConfig } from "../config.ts";
 import { type Logger, openLog } from "../log.ts";
@@ -60,6 +61,8 @@ export async function attempt(name: string, run: () => Promise<void>): Promise<v
 /** The error's words and those of what caused it, without a gRPC client's notes to itself. */
 function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
+  const { path, errno } = error as NodeJS.ErrnoException;
+  if (path !== undefined && errno !== undefined) return `${path}: ${getSystemErrorMessage(errno)}`;
   const cause = error.cause instanceof Error ? `: ${error.cause.message}` : "";
   return `${error.message}${cause}`.replace(/ ?Resolution note: ?$/, "");
 }

@@ -32,7 +32,7 @@ export const explainOperation = operation({
     const words = [wordsOf(subjectOf(id)), ...wordsOfAll(found)];
     words.push(...away.map((part) => `could not ask: ${part}`), `next: ${next}`);
     output.sum({ id, ...factsOf(found), away, next }, words.join("\n"));
-    if (away.length > 0) output.failed();
+    if (away.length > 0 || absenceOf(found, subjectOf(id).number) !== undefined) output.failed();
   },
 });
 
@@ -61,6 +61,10 @@ async function look({ stack }: Parts, id: string, away: string[]) {
       ? await fromIntake(async () => (await stack.intake.counts([own]))[0] ?? 0)
       : undefined;
   const report = await fromIntake(() => stack.queue.find(id));
+  const chatJob =
+    chatNumber === undefined
+      ? undefined
+      : await fromIntake(() => stack.queue.find(jobIdOf({ applicationToken, number: chatNumber })));
   const counts = await fromIntake(() => stack.queue.counts());
   const attended = await fromIntake(() => stack.queue.attended());
   const application = await fromStore(async () => ({
@@ -72,13 +76,30 @@ async function look({ stack }: Parts, id: string, away: string[]) {
     }
     return (await stack.store.findMessages({ applicationToken, chatNumber }, [number]))[0];
   });
+  const chat =
+    chatNumber === undefined
+      ? undefined
+      : await fromStore(async () => ({
+          row: await stack.store.findChat({ applicationToken, chatNumber }),
+        }));
   const voids = await fromStore(() => stack.ledger.listVoids(counter, range, 1));
   const key = { applicationToken, chatNumber: chatNumber ?? number };
   const indexed =
     chatNumber === undefined
       ? undefined
       : await ask("search index", () => stack.index.count(key, range));
-  return { given, messages, report, counts, attended, application, row, voids, indexed };
+  const lacksChat = chat !== undefined && chat.row === undefined && chatJob === undefined;
+  return { given, messages, report, counts, attended, application, lacksChat, row, voids, indexed };
+}
+
+/** Why there is nothing, where it was never there; undefined where something is or was there. */
+function absenceOf({ given, report, application, lacksChat, row, voids }: Found, number: number) {
+  if (row !== undefined || report !== undefined) return undefined;
+  if (application === undefined || voids === undefined || voids.length > 0) return undefined;
+  if (application.row === undefined) return "the application does not exist";
+  if (given === undefined) return undefined;
+  if (lacksChat) return "the chat does not exist";
+  return number > given ? "this number was not given yet" : undefined;
 }
 
 /** What is known, for programs; what could not be asked for is left out. */
@@ -99,10 +120,7 @@ function factsOf({ given, messages, report, application, row, voids, indexed }: 
 /** What is known, a line each. */
 function wordsOfAll(found: Found): string[] {
   const words: string[] = [];
-  const { given, messages, report, application, row, voids, indexed } = found;
-  if (application !== undefined && application.row === undefined) {
-    words.push("the application does not exist");
-  }
+  const { given, messages, report, row, voids, indexed } = found;
   if (given !== undefined) words.push(`numbers given up to ${given}`);
   if (report !== undefined) {
     const { place, acceptTime, tries, stalls, error, nextTryTime } = describeJob(report);
@@ -130,7 +148,7 @@ function wordsOfAll(found: Found): string[] {
 
 /** What a person does about it. */
 function nextStep(found: Found, id: string, away: string[]): string {
-  const { given, report, application, row, voids, indexed } = found;
+  const { report, row, voids, indexed } = found;
   if (row !== undefined) {
     if (indexed === 0) return "wait: the scheduler gives the index what it lacks, if one runs";
     return "nothing to do";
@@ -140,8 +158,8 @@ function nextStep(found: Found, id: string, away: string[]): string {
     return "nothing to do: the number was skipped after a loss, or its job was dropped";
   }
   if (away.length > 0) return "ask again when all parts are there";
-  if (application?.row === undefined) return "nothing to do";
-  if (subjectOf(id).number > given!) return "nothing to do: this number was not given yet";
+  const absence = absenceOf(found, subjectOf(id).number);
+  if (absence !== undefined) return `nothing to do: ${absence}`;
   return "ask again: it is on its way; where this answer stays, the number was lost";
 }
 

@@ -81,6 +81,13 @@ describeStacks("import and export", (stack) => {
     expect(await loadFile(file)).to.deep.include({ messages: 1, badLines: 0 });
   });
 
+  it("says which file is not there", async () => {
+    const file = folder.path("missing.jsonl");
+    const { code, stderr } = await runCommand({}, "import", "--file", file);
+    expect(code).to.equal(1);
+    expect(stderr).to.equal(`parley import: ${file}: no such file or directory\n`);
+  });
+
   it("leaves no file of an export that the server refused", async () => {
     const file = folder.path("refused-export.jsonl");
     const to = ["--file", file, "--target", parley.target, "--application"];

@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { expect } from "chai";
 import { State } from "../../clients/typescript/src/contract.ts";
 import { decodeJob, jobIdOf } from "../../src/core/jobs.ts";
@@ -53,6 +54,19 @@ describeStacks("jobs and explain on the command line", (stack) => {
   after(async () => {
     await parley?.stop();
     await place?.drop();
+  });
+
+  it("says of what was never there why there is nothing, and ends with an error", async () => {
+    const absent = [
+      [await explain(1, 99), "this number was not given yet"],
+      [await explain(99), "this number was not given yet"],
+      [await explain(99, 1), "the chat does not exist"],
+      [await run("explain", randomUUID(), "1", "1"), "the application does not exist"],
+    ] as const;
+    for (const [{ code, stdout }, words] of absent) {
+      expect(stdout).to.include(`next: nothing to do: ${words}\n`);
+      expect(code).to.equal(1);
+    }
   });
 
   it("lists parked jobs, oldest first, and nothing that their authors wrote", async () => {
@@ -169,7 +183,6 @@ describeStacks("jobs and explain on the command line", (stack) => {
     expect(row.stdout).to.match(/numbers given up to 4\nstored, created \S+Z\ncan be found/);
     expect(row.stdout).to.include("next: nothing to do\n");
     expect((await explain(1, 3)).stdout).to.include("void\nnext: nothing to do: the number was");
-    expect((await explain(1, 99)).stdout).to.include("this number was not given yet");
     const whole = await explain(2);
     expect(whole.stdout).to.include(`chat 2 of application ${applicationToken}\n`);
     expect(whole.stdout).to.include("1 message of it numbered\nstored, created");

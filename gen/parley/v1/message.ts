@@ -143,8 +143,8 @@ export interface SearchMessagesRequest {
   chatNumber: number;
   /**
    * 1 to 256 characters. Each word must occur in the body, also inside a word, and a "quoted part"
-   * as it stands. Case, accents, Arabic vowel marks, tatweel and alef forms, and full-width forms
-   * do not matter.
+   * as it stands; only U+0022 quotes, every other sign is text. Case, accents, Arabic vowel marks,
+   * tatweel and alef forms, and full-width forms do not matter.
    */
   query: string;
   /** 0 means 50; more than 1,000 is lowered to 1,000; negative is refused. */
