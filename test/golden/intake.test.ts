@@ -112,7 +112,8 @@ suite("golden: Redis", () => {
       ...[field, digest, "35mtxw8u", head, tail, more],
       ...contents,
     ]);
-    return redis.accept(keys.length, ...keys, ...shared, ...words) as Promise<unknown[]>;
+    const text = words.map((word) => `${word}\n`).join("");
+    return redis.accept(keys.length, ...keys, ...shared, text) as Promise<unknown[]>;
   };
 
   it("keeps jobs, counters and the rest as it always did", async () => {
@@ -206,8 +207,8 @@ suite("golden: Redis", () => {
       [CHAT_KEY, said, ...job],
       [CHAT_KEY, said, ...job],
       [CHAT_KEY, [FIELD, "other"], ...job],
-      [APPLICATION_KEY, ["", ""], ...job, "nname"],
-      [APPLICATION_KEY, ["", ""], ...job, "nname"],
+      [APPLICATION_KEY, ["", ""], ...job, 'n"name"'],
+      [APPLICATION_KEY, ["", ""], ...job, 'n"name"'],
       [CHAT_KEY, ["", ""], ...job, "2", "1", "2"],
       [`${CHAT_KEY}1`, ["", ""], ...job],
       [CHAT_KEY, ["", ""], ...job, "2", "1", "2"],
@@ -227,7 +228,7 @@ suite("golden: Redis", () => {
     const batch = async (seen = 0, backlogMax = 100, request: [string, string] = ["", ""]) =>
       (await take(1, seen, backlogMax, [CHAT_KEY, request, "{", "}", "2", ...contents]))[0];
     const named = async (letter: "n" | "l", backlogMax = 100) => {
-      const call: Call = [APPLICATION_KEY, ["", ""], '{"number":', "}", `${letter}name`];
+      const call: Call = [APPLICATION_KEY, ["", ""], '{"number":', "}", `${letter}"name"`];
       return (await take(1, 0, backlogMax, call))[0];
     };
     await redis.install("ledger", 1);

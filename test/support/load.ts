@@ -20,7 +20,7 @@ export interface Failure extends Refusal {
 
 const PAUSE_MS = 50;
 /** How long so many more answers may take; an outage in a test is shorter. */
-const WAIT_MAX_MS = 60_000;
+const WAIT_MAX_MS = 80_000;
 const CHATS_FIRST = 4;
 /** One call in so many begins a chat. */
 const CALLS_PER_CHAT = 200;

@@ -10,21 +10,22 @@ ARGV  1 epoch              2 accepts that the caller has seen
       3 backlog bound      4 request ids that weigh as one job
       5 prefix of the requests' hashes             6 time that a request id is kept, in ms
       7 prefix of the external ids' hashes
-     and then of each call
+     8 the calls, one after the other in one text, each word of them ended by a line feed, which no
+       JSON has; of each call
       + field of the request id as 32 hex digits, '' for none
       + digest of its content                      + time of the call, in base 36
       + job up to its number                       + job after its running number
       + '' for a single job; of a batch how many parts follow, each what stands between the first
-        part of a job and its number; of a chat with an external id that id behind a letter: 'n'
-        takes it, 'l' looks it up and no more
+        part of a job and its number; of a chat with an external id that id as JSON behind a letter:
+        'n' takes it, 'l' looks it up and no more
 
-Result, an array for each call; numbers are digits:
-  'accepted', number, running number, numbers left
-  'replayed', 'number time', running number            'existing', number, running number
-  'reused'   'distrusted'   'full'                     'exhausted', ceiling
-  'unseeded', value or '' without a key, 1 where there is a ceiling all the same, mark or ''
-  'unnamed'                 'taken', number: a job has it already
-  'broken': what holds the external ids of its application is no hash
+Result, a text for each call, of words with a space in between; numbers are digits:
+  accepted, number, running number, numbers left
+  replayed, number, time, running number               existing, number, running number
+  reused     distrusted     full                       exhausted, ceiling
+  unseeded, value or '' without a key, 1 where there is a ceiling all the same, mark or ''
+  unnamed                   taken, number: a job has it already
+  broken: what holds the external ids of its application is no hash
   A batch is told by its first number and its last running number. The running number beside what
   was given before is that of this moment: who answers with it has seen that it was given.
 
@@ -45,6 +46,8 @@ Risky:
 - A new chat's counter that is there already is left as it is. It has no ceiling that holds, so the
   first message seeds it.
 - Lua takes some 8,000 arguments in one call: hence the pieces of 2,000.
+- Words that were arguments of their own, and arrays of words in the reply, cost the caller twice as
+  much: hence the texts.
 ]]
 local call, format = redis.call, string.format
 local epoch = ARGV[1]
@@ -54,7 +57,7 @@ local replies = {}
 local ledger = call('HMGET', KEYS[1], 'epoch', 'accepts', 'whole')
 if ledger[1] ~= epoch or ledger[2] ~= ledger[3] or tonumber(ledger[2]) < tonumber(ARGV[2]) then
   for at = 1, last do
-    replies[at] = { 'distrusted' }
+    replies[at] = 'distrusted'
   end
   return replies
 end
@@ -107,9 +110,9 @@ local function step(key, field, digest, called, head, tail, contents, name, look
     if found then
       digest = digest .. ' '
       if string.sub(found, 1, #digest) ~= digest then
-        return { 'reused' }
+        return 'reused'
       end
-      return { 'replayed', string.sub(found, #digest + 1), format('%.0f', base + accepted) }
+      return 'replayed ' .. string.sub(found, #digest + 1) .. format(' %.0f', base + accepted)
     end
   end
   local token = string.sub(key, 5, 40)
@@ -118,26 +121,26 @@ local function step(key, field, digest, called, head, tail, contents, name, look
     local existing = named[token .. name] or redis.pcall('HGET', external, name)
     if type(existing) == 'table' then
       -- Nobody's but who put it there, and not to be paid for by the other calls of the step.
-      return { 'broken' }
+      return 'broken'
     elseif existing then
-      return { 'existing', existing, format('%.0f', base + accepted) }
+      return 'existing ' .. existing .. format(' %.0f', base + accepted)
     elseif lookOnly then
-      return { 'unnamed' }
+      return 'unnamed'
     end
   end
 
   local count = contents and #contents or 1
   if jobCount + math.floor(idCount / idsPerJob) + count > backlogMax then
-    return { 'full' }
+    return 'full'
   end
   local counter = counterOf(key)
   if not counter.number or not counter.ceiling or counter.mark ~= '' then
     local lost = counter.ceiling and not counter.number and 1 or 0
-    return { 'unseeded', counter.value or '', lost, counter.mark }
+    return table.concat({ 'unseeded', counter.value or '', lost, counter.mark }, ' ')
   end
   local number = counter.number + 1
   if number > counter.ceiling - count + 1 then
-    return { 'exhausted', format('%.0f', counter.ceiling) }
+    return format('exhausted %.0f', counter.ceiling)
   end
 
   local prefix = token .. ':' .. (#key > 40 and string.sub(key, 42) .. ':' or '')
@@ -147,7 +150,7 @@ local function step(key, field, digest, called, head, tail, contents, name, look
   end
   for at, job in ipairs(call('HMGET', KEYS[3], unpack(ids))) do
     if job then
-      return { 'taken', format('%.0f', number + at - 1) }
+      return format('taken %.0f', number + at - 1)
     end
   end
 
@@ -184,14 +187,19 @@ local function step(key, field, digest, called, head, tail, contents, name, look
     requests[#requests + 1] = given[field]
     idCount = idCount + 1
   end
-  return { 'accepted', first, running, format('%.0f', counter.ceiling - counter.number) }
+  return 'accepted ' .. first .. ' ' .. running .. format(' %.0f', counter.ceiling - counter.number)
 end
 
-local at = 8
+local said, from = ARGV[8], 1
+local function word()
+  local to = string.find(said, '\n', from, true)
+  local found = string.sub(said, from, to - 1)
+  from = to + 1
+  return found
+end
+
 for one = 1, last do
-  local field, digest, called = ARGV[at], ARGV[at + 1], ARGV[at + 2]
-  local head, tail, more = ARGV[at + 3], ARGV[at + 4], ARGV[at + 5]
-  at = at + 6
+  local field, digest, called, head, tail, more = word(), word(), word(), word(), word(), word()
   if field ~= '' then
     field = struct.pack('>I4I4I4I4', tonumber(string.sub(field, 1, 8), 16),
       tonumber(string.sub(field, 9, 16), 16), tonumber(string.sub(field, 17, 24), 16),
@@ -200,12 +208,11 @@ for one = 1, last do
   local contents, name, lookOnly
   local letter = string.sub(more, 1, 1)
   if letter == 'n' or letter == 'l' then
-    name, lookOnly = string.sub(more, 2), letter == 'l'
+    name, lookOnly = cjson.decode('[' .. string.sub(more, 2) .. ']')[1], letter == 'l'
   elseif more ~= '' then
     contents = {}
     for content = 1, tonumber(more) do
-      contents[content] = ARGV[at]
-      at = at + 1
+      contents[content] = word()
     end
   end
   replies[one] = step(KEYS[4 + one], field, digest, called, head, tail, contents, name, lookOnly)

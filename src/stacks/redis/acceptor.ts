@@ -21,14 +21,14 @@ export interface Under {
 /** One call as accept.lua takes it. */
 export interface AcceptCall {
   counterKey: string;
-  /** In the order of accept.lua, parts of a batch included. */
-  words: string[];
+  /** In the order of accept.lua, parts of a batch included, each ended by a line feed. */
+  words: string;
   jobs: number;
 }
 
 interface Step extends Under {
   keys: string[];
-  words: string[];
+  words: string;
   jobs: number;
   waiting: { done(acceptance: Acceptance): void; failed(error: unknown): void }[];
 }
@@ -56,14 +56,14 @@ export class Acceptor {
     }
     if (step === undefined) {
       const keys = [LEDGER, DIRTY, JOBS, WAITING];
-      const opened: Step = { redis, epoch, seen, keys, words: [], jobs: 0, waiting: [] };
+      const opened: Step = { redis, epoch, seen, keys, words: "", jobs: 0, waiting: [] };
       setImmediate(() => this.send(opened));
       this.open = opened;
       step = opened;
     }
     step.seen = Math.max(step.seen, seen);
     step.keys.push(call.counterKey);
-    for (const word of call.words) step.words.push(word);
+    step.words += call.words;
     step.jobs += call.jobs;
     const { waiting } = step;
     const answered = new Promise<Acceptance>((done, failed) => waiting.push({ done, failed }));
@@ -79,11 +79,11 @@ export class Acceptor {
     const shared = [step.epoch, step.seen, backlogMax, REQUEST_IDS_PER_JOB];
     const names = [REQUESTS_PREFIX, requestIdTtlMs, EXTERNAL_PREFIX];
     step.redis
-      .accept(step.keys.length, ...step.keys, ...shared, ...names, ...step.words)
+      .accept(step.keys.length, ...step.keys, ...shared, ...names, step.words)
       .then((replies) => {
         step.waiting.forEach(({ done, failed }, at) => {
           try {
-            done(acceptanceOf((replies as Reply[])[at]!));
+            done(acceptanceOf((replies as string[])[at]!));
           } catch (error) {
             failed(unavailable(error));
           }
@@ -95,24 +95,22 @@ export class Acceptor {
   }
 }
 
-type Reply = [string, ...unknown[]];
-
 /** The reply to one call, see accept.lua. */
-function acceptanceOf([kind, first, second, third]: Reply): Acceptance {
+function acceptanceOf(reply: string): Acceptance {
+  const [kind, first, second, third, ...more] = reply.split(" ");
   switch (kind) {
     case "accepted":
       return { kind, number: Number(first), accept: Number(second), left: Number(third) };
     case "replayed": {
-      const [number, time] = (first as string).split(" ");
-      const createMs = Number.parseInt(time!, 36);
-      return { kind, number: Number(number), createMs, accept: Number(second) };
+      const createMs = Number.parseInt(second!, 36);
+      return { kind, number: Number(first), createMs, accept: Number(third) };
     }
     case "unseeded":
       return {
         kind,
         value: first === "" ? undefined : Number(first),
-        lost: second === 1,
-        mark: third as string,
+        lost: second === "1",
+        mark: [third, ...more].join(" "),
       };
     case "exhausted":
       return { kind, ceiling: Number(first) };

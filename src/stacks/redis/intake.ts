@@ -73,15 +73,16 @@ export class RedisIntake implements Intake {
   async accept(request: AcceptRequest): Promise<Acceptance> {
     const { externalId, lookOnly } = request;
     const { head, tail } = wrapDraft(request);
-    const named = externalId === undefined ? "" : `${lookOnly ? "l" : "n"}${externalId}`;
-    return this.take(request, { head, tail, more: [named], jobs: 1 });
+    const letter = lookOnly ? "l" : "n";
+    const more = externalId === undefined ? "" : `${letter}${JSON.stringify(externalId)}`;
+    return this.take(request, { head, tail, more, jobs: 1 });
   }
 
   async acceptBatch(request: BatchRequest): Promise<Acceptance> {
     const { head, tail } = wrapDraft(request);
     const { contents } = request;
     const jobs = contents.length;
-    return this.take(request, { head, tail, more: [String(jobs), ...contents], jobs });
+    return this.take(request, { head, tail, more: [jobs, ...contents].join("\n"), jobs });
   }
 
   async findNamed({ externalId, ...of }: ExternalName): Promise<number | undefined> {
@@ -201,16 +202,16 @@ export class RedisIntake implements Intake {
   /** Says one call as accept.lua takes it. */
   private take(
     { counter, connection, epoch, seen, request, createMs }: AcceptRequest | BatchRequest,
-    { head, tail, more, jobs }: { head: string; tail: string; more: string[]; jobs: number },
+    { head, tail, more, jobs }: { head: string; tail: string; more: string; jobs: number },
   ): Promise<Acceptance> | Acceptance {
     const redis = this.connection.clientOf(connection);
     if (redis === undefined) return { kind: "distrusted" };
     const counterKey = counterKeyOf(counter);
     const said =
       request === undefined
-        ? ["", "", ""]
-        : [requestHashOf(counterKey, request.id), request.digest, createMs.toString(36)];
-    const words = [...said, head, tail, ...more];
+        ? "\n\n"
+        : `${requestHashOf(counterKey, request.id)}\n${request.digest}\n${createMs.toString(36)}`;
+    const words = `${said}\n${head}\n${tail}\n${more}\n`;
     return this.acceptor.add({ redis, epoch, seen }, { counterKey, words, jobs });
   }
 }
