@@ -62,9 +62,14 @@ async function fillIn<T extends Numbered>(
 }
 
 /** The highest number that was given; undefined where that cannot be said without the intake. */
-async function lastGiven(core: Core, counter: Counter): Promise<number | undefined> {
+async function lastGiven(
+  core: Core,
+  counter: Counter,
+  seen: Promise<number | undefined>,
+): Promise<number | undefined> {
   try {
-    return (await core.numbering.value(counter)) ?? 0;
+    // A counter that the intake lacks is seeded, where it is asked for in earnest.
+    return (await seen) ?? (await core.numbering.value(counter)) ?? 0;
   } catch (error) {
     // Reads go on from the rows while the intake is away.
     if (isUnavailable(error)) return undefined;
@@ -72,11 +77,18 @@ async function lastGiven(core: Core, counter: Counter): Promise<number | undefin
   }
 }
 
+/** The counter's value beside something else that is asked; most often nobody will need it. */
+function lookAhead(core: Core, counter: Counter): Promise<number | undefined> {
+  const seen = core.intake.counts([counter]).then(([count]) => count);
+  seen.catch(() => {});
+  return seen;
+}
+
 /**
  * A page of a counter's numbers as a caller must see them: rows, jobs that are not applied yet, and
  * voids, without a hole. Where a number is neither, which is so for moments only, an ascending page
  * ends before it, so that who reads on from the last number misses nothing; a descending page
- * leaves it out. A page that is all rows costs one query, and a look at the counter at the end.
+ * leaves it out. A page that is all rows costs one query, and beside it a look at the counter.
  */
 export async function densePage<T extends Numbered>(
   core: Core,
@@ -85,10 +97,11 @@ export async function densePage<T extends Numbered>(
   call: Call,
 ): Promise<DensePage<T>> {
   const { signal } = call;
+  const seen = lookAhead(core, source.counter);
   const rows = await source.rows({ ...page, limit: page.limit + 1, signal });
   if (isDense(rows, page)) return cut(source, rows, [], page);
 
-  const last = await lastGiven(core, source.counter);
+  const last = await lastGiven(core, source.counter, seen);
   const first = page.after + 1;
   const highest = Math.max(last ?? 0, ...rows.map((row) => row.number));
   const top = Math.min(page.before - 1, highest);
