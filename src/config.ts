@@ -103,12 +103,12 @@ export const settings = {
     means: "when messages that are older than that are deleted",
   },
   PARLEY_WORKER_CONCURRENCY: {
-    default: "1000",
+    default: "2000",
     schema: whole(1, 5_000),
     means: "jobs that one worker has in work at a time",
   },
   PARLEY_WORKER_LANES: {
-    default: "3",
+    default: "4",
     schema: whole(1, 64),
     means: "batches that one worker has in work at a time",
   },
