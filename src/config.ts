@@ -103,7 +103,7 @@ export const settings = {
     means: "when messages that are older than that are deleted",
   },
   PARLEY_WORKER_CONCURRENCY: {
-    default: "2000",
+    default: "1500",
     schema: whole(1, 5_000),
     means: "jobs that one worker has in work at a time",
   },
