@@ -149,7 +149,7 @@ async function findVoids<T extends Numbered>(
   if (voids.length === 0 || seen.last === undefined) return voids;
   if ((await core.intake.backlog()).jobs === 0) return list();
   const given: number[] = [];
-  for (const numbers of chunksOf(fromSideOf(seen.page, voids), seen.last)) {
+  for (const numbers of chunksOf(fromSideOf(seen.page, voids))) {
     const jobless = new Set(await noteJobs(core, source, seen.found, numbers));
     given.push(...numbers.filter((number) => !jobless.has(number)));
     if (given.length > seen.page.limit) break;
@@ -157,12 +157,12 @@ async function findVoids<T extends Numbered>(
   return given.reduce(without, await list());
 }
 
-/** The first numbers of ranges, up to the last that was given, some at a time. */
-function* chunksOf(ranges: NumberRange[], last: number): Generator<number[]> {
+/** The first numbers of ranges, some at a time. */
+function* chunksOf(ranges: NumberRange[]): Generator<number[]> {
   let numbers: number[] = [];
   let chunks = 0;
   for (const { firstNumber, lastNumber } of ranges) {
-    for (let number = firstNumber; number <= Math.min(lastNumber, last); number++) {
+    for (let number = firstNumber; number <= lastNumber; number++) {
       numbers.push(number);
       if (numbers.length < VOID_JOBS_MAX) continue;
       yield numbers;

@@ -54,7 +54,7 @@ async function look({ stack }: Parts, id: string, away: string[]) {
   const fromIntake = <T>(question: () => Promise<T>) => ask("counters and jobs", question);
   const fromStore = <T>(question: () => Promise<T>) => ask("database", question);
   const range = { firstNumber: number, lastNumber: number };
-  const given = await fromIntake(async () => (await stack.intake.counts([counter]))[0] ?? 0);
+  const given = await fromIntake(async () => (await stack.intake.counts([counter]))[0]);
   const own = { applicationToken, chatNumber: number };
   const messages =
     chatNumber === undefined
@@ -92,14 +92,14 @@ async function look({ stack }: Parts, id: string, away: string[]) {
   return { given, messages, report, counts, attended, application, lacksChat, row, voids, indexed };
 }
 
-/** Why there is nothing, where it was never there; undefined where something is or was there. */
+/** Why there is nothing, where that is for good; undefined where something is or was there. */
 function absenceOf({ given, report, application, lacksChat, row, voids }: Found, number: number) {
   if (row !== undefined || report !== undefined) return undefined;
   if (application === undefined || voids === undefined || voids.length > 0) return undefined;
   if (application.row === undefined) return "the application does not exist";
-  if (given === undefined) return undefined;
   if (lacksChat) return "the chat does not exist";
-  return number > given ? "this number was not given yet" : undefined;
+  // A counter without a value was lost, and may have given the number.
+  return given !== undefined && number > given ? "this number was not given yet" : undefined;
 }
 
 /** What is known, for programs; what could not be asked for is left out. */
@@ -155,7 +155,7 @@ function nextStep(found: Found, id: string, away: string[]): string {
   }
   if (report !== undefined) return nextStepOf(report, found, id);
   if (voids !== undefined && voids.length > 0) {
-    return "nothing to do: the number was skipped after a loss, or its job was dropped";
+    return "nothing to do: the number was skipped after a loss, or what had it was dropped or deleted";
   }
   if (away.length > 0) return "ask again when all parts are there";
   const absence = absenceOf(found, subjectOf(id).number);

@@ -5,10 +5,10 @@ import { jobIdOf } from "../../src/core/jobs.ts";
 import { isUnavailable } from "../../src/errors.ts";
 import { counterKeyOf } from "../../src/stacks/counters.ts";
 import { RedisIntake } from "../../src/stacks/redis/intake.ts";
-import { EXTERNAL_PREFIX } from "../../src/stacks/redis/keys.ts";
+import { EXTERNAL_PREFIX, REQUESTS_PREFIX } from "../../src/stacks/redis/keys.ts";
 import { OwnRedis } from "../support/own-redis.ts";
 import { type FreshServers, freshServers, productionMissing } from "../support/servers.ts";
-import { BOUNDS, newChat, Trusted } from "./intakes.ts";
+import { BOUNDS, newChat, newRequest, Trusted } from "./intakes.ts";
 import { Wire } from "./wire.ts";
 
 const suite = productionMissing === undefined ? describe : describe.skip;
@@ -152,6 +152,39 @@ suite("intake: Redis, when something is wrong", () => {
     expect(await one.take(chat)).to.equal(1);
     await named;
     expect((await one.intake.inspect()).accepts).to.equal(1);
+  });
+
+  it("takes no word of what is kept of an id for a running number", async () => {
+    const { one, chat } = await seeded();
+    const { applicationToken } = newChat();
+    await one.seed({ applicationToken });
+    const request = newRequest();
+    await one.take(chat, { request });
+    const [requests] = await redis.keys(`${REQUESTS_PREFIX}*`);
+    const [field] = await redis.hkeysBuffer(requests!);
+    for (const kept of ["1 9007199254740991", "1 nan", "nan", "1\n", "", " 1"]) {
+      await redis.hset(`${EXTERNAL_PREFIX}${applicationToken}`, "x", kept);
+      await redis.hset(requests!, field!, `${request.digest} ${kept} 1 1`);
+      const calls = [
+        refused(one.accept({ applicationToken }, { externalId: "x" })),
+        refused(one.accept(chat, { request })),
+        one.take(chat),
+      ];
+      await Promise.all(calls);
+    }
+    expect((await one.intake.inspect()).accepts).to.equal(7);
+  });
+
+  it("takes an external id that is no text for the nearest that is", async () => {
+    const { one, chat } = await seeded();
+    const { applicationToken } = newChat();
+    await one.seed({ applicationToken });
+    const named = one.accept({ applicationToken }, { externalId: "x\ud800" });
+    expect(await one.take(chat)).to.equal(1);
+    expect(await named).to.include({ kind: "accepted" });
+    expect(await one.accept({ applicationToken }, { externalId: "x\ufffd" })).to.include({
+      kind: "existing",
+    });
   });
 
   it("writes nothing where a job has the number already", async () => {

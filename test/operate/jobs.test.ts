@@ -56,7 +56,7 @@ describeStacks("jobs and explain on the command line", (stack) => {
     await place?.drop();
   });
 
-  it("says of what was never there why there is nothing, and ends with an error", async () => {
+  it("says of what is not there why there is nothing, and ends with an error", async () => {
     const absent = [
       [await explain(1, 99), "this number was not given yet"],
       [await explain(99), "this number was not given yet"],

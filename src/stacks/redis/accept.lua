@@ -11,7 +11,7 @@ ARGV  1 epoch              2 accepts that the caller has seen
       5 prefix of the requests' hashes             6 time that a request id is kept, in ms
       7 prefix of the external ids' hashes
      8 the calls, one after the other in one text, each word of them ended by a line feed, which no
-       JSON has; of each call
+       JSON of ours has; of each call
       + field of the request id as 32 hex digits, '' for none
       + digest of its content                      + time of the call, in base 36
       + job up to its number                       + job after its running number
@@ -25,7 +25,7 @@ Result, a text for each call, of words with a space in between; numbers are digi
   reused     distrusted     full                       exhausted, ceiling
   unseeded, value or '' without a key, 1 where there is a ceiling all the same, mark or ''
   unnamed                   taken, number: a job has it already
-  broken: what holds the external ids of its application is no hash
+  broken: what is kept of its request id or external id is not ours
   A batch is told by its first number and its last running number. The running number beside what
   was given before is that of this moment: who answers with it has seen that it was given.
 
@@ -112,7 +112,8 @@ local function step(key, field, digest, called, head, tail, contents, name, look
       if string.sub(found, 1, #digest) ~= digest then
         return 'reused'
       end
-      return 'replayed ' .. string.sub(found, #digest + 1) .. format(' %.0f', base + accepted)
+      local answer = string.match(found, '^%d+ %w+$', #digest + 1)
+      return answer and 'replayed ' .. answer .. format(' %.0f', base + accepted) or 'broken'
     end
   end
   local token = string.sub(key, 5, 40)
@@ -123,7 +124,8 @@ local function step(key, field, digest, called, head, tail, contents, name, look
       -- Nobody's but who put it there, and not to be paid for by the other calls of the step.
       return 'broken'
     elseif existing then
-      return 'existing ' .. existing .. format(' %.0f', base + accepted)
+      local number = string.match(existing, '^%d+$')
+      return number and 'existing ' .. number .. format(' %.0f', base + accepted) or 'broken'
     elseif lookOnly then
       return 'unnamed'
     end

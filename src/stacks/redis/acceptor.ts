@@ -124,7 +124,7 @@ function acceptanceOf(reply: string): Acceptance {
     case "taken":
       throw new Error(`a job has number ${first} already`);
     case "broken":
-      throw new Error("what holds the external ids of the application is no hash");
+      throw new Error("what is kept of the request id or the external id is not ours");
     default:
       throw new Error(`accept.lua replied ${kind}`);
   }

@@ -74,7 +74,8 @@ export class RedisIntake implements Intake {
     const { externalId, lookOnly } = request;
     const { head, tail } = wrapDraft(request);
     const letter = lookOnly ? "l" : "n";
-    const more = externalId === undefined ? "" : `${letter}${JSON.stringify(externalId)}`;
+    const more =
+      externalId === undefined ? "" : `${letter}${JSON.stringify(externalId.toWellFormed())}`;
     return this.take(request, { head, tail, more, jobs: 1 });
   }
 
