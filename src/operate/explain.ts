@@ -155,7 +155,7 @@ function nextStep(found: Found, id: string, away: string[]): string {
   }
   if (report !== undefined) return nextStepOf(report, found, id);
   if (voids !== undefined && voids.length > 0) {
-    return "nothing to do: the number was skipped after a loss, or its job dropped, or it was deleted";
+    return "nothing to do: the number was lost, or what had it was dropped or deleted";
   }
   if (away.length > 0) return "ask again when all parts are there";
   const absence = absenceOf(found, subjectOf(id).number);
