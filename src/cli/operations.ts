@@ -1,5 +1,6 @@
+import { existsSync } from "node:fs";
 import type { Command } from "commander";
-import { type Config, readEnv } from "../config.ts";
+import { type Config, ConfigError, readEnv } from "../config.ts";
 import type { Logger } from "../log.ts";
 import { askRunningServer } from "../operate/door.ts";
 import { linesTo, type Operation, type Output, runOperation } from "../operate/operation.ts";
@@ -55,6 +56,11 @@ async function operate(
   if (config.PARLEY_STACK === "embedded") {
     const asked = { name: one.name, typed };
     if (await askRunningServer(config.PARLEY_DATA_DIR, asked, output)) return;
+    // To make one would be to say that all is well, where the setting is wrong.
+    if (!existsSync(config.PARLEY_DATA_DIR)) {
+      const folder = config.PARLEY_DATA_DIR;
+      throw new ConfigError(`PARLEY_DATA_DIR: there is no ${folder}; \`npm start\` makes it`);
+    }
   }
   const { openSystem } = await import("../system.ts");
   const { stack, core } = await openSystem(config, [], log, one);

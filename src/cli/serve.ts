@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { type Config, isLoopback, readEnv } from "../config.ts";
+import { type Config, ConfigError, isLoopback, readEnv } from "../config.ts";
 import type { Logger } from "../log.ts";
 import { runUntilSignal } from "../process.ts";
 import type { Part } from "../system.ts";
@@ -41,6 +41,9 @@ export function addServers(program: Command): void {
 function serve(name: string, parts: Part[], insecure: boolean): Promise<void> {
   const env = insecure ? { ...readEnv(), PARLEY_INSECURE: "true" } : readEnv();
   return once({ name, logTo: "stdout" }, env, async (config, log) => {
+    if (config.PARLEY_STACK === "embedded" && name !== "start") {
+      throw new ConfigError("PARLEY_STACK is embedded, which is one process: say `parley start`");
+    }
     const alone = name !== "api" || config.PARLEY_API_PROCESSES === 1;
     if (parts.includes("api") && isFirstOfAll()) warnOfTheDoor(config, log);
     if (!alone && isFirstOfAll()) return runProcesses(config.PARLEY_API_PROCESSES, log);

@@ -121,7 +121,8 @@ function factsOf({ given, messages, report, application, row, voids, indexed }: 
 function wordsOfAll(found: Found): string[] {
   const words: string[] = [];
   const { given, messages, report, row, voids, indexed } = found;
-  if (given !== undefined) words.push(`numbers given up to ${given}`);
+  const what = messages === undefined ? "numbers" : "chat numbers";
+  if (given !== undefined) words.push(`${what} given up to ${given}`);
   if (report !== undefined) {
     const { place, acceptTime, tries, stalls, error, nextTryTime } = describeJob(report);
     words.push(`its job is ${place}, accepted ${acceptTime ?? "at a time unknown"}`);

@@ -43,7 +43,9 @@ export function statePathOf(file: string): string {
  * was when it is started again; one that `signal` ended throws its reason.
  */
 export async function importFile(options: ImportOptions): Promise<ImportResult> {
-  const { size } = await stat(options.file);
+  const found = await stat(options.file);
+  if (found.isDirectory()) throw new Error(`${options.file}: is a directory`);
+  const { size } = found;
   const state = await ImportState.open(
     options.statePath ?? statePathOf(options.file),
     options.file,

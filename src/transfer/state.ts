@@ -47,7 +47,7 @@ export class ImportState {
   /** Opens the state of an import of `file`, or begins it; refuses that of another file. */
   static async open(path: string, file: string): Promise<ImportState> {
     const fingerprint = await fingerprintOf(file);
-    const db = new DatabaseSync(path, { timeout: 0 });
+    const db = openAt(path);
     try {
       // One import at a time; a commit survives a killed process, which is all that is asked of it.
       db.exec("PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL");
@@ -160,5 +160,13 @@ async function fingerprintOf(file: string): Promise<string> {
     return `${size}:${hash}`;
   } finally {
     await handle.close();
+  }
+}
+
+function openAt(path: string): DatabaseSync {
+  try {
+    return new DatabaseSync(path, { timeout: 0 });
+  } catch (error) {
+    throw new Error(`${path}: what is done cannot be kept there; see --state`, { cause: error });
   }
 }

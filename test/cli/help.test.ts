@@ -1,5 +1,7 @@
 import { execFile } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import { expect } from "chai";
@@ -129,6 +131,22 @@ describe("parley", () => {
     expect(away).to.include({ code: 1, stdout: "" });
     expect(away.stderr).to.match(/^parley health: .*ECONNREFUSED/);
   });
+
+  it("makes no folder to look at, and starts no part alone on the embedded stack", async () => {
+    const env = { PARLEY_DATA_DIR: join(tmpdir(), `parley-missing-${process.pid}`) };
+    const refused = [
+      { words: ["doctor"], setting: "PARLEY_DATA_DIR" },
+      { words: ["jobs", "list"], setting: "PARLEY_DATA_DIR" },
+      { words: ["api"], setting: "PARLEY_STACK" },
+      { words: ["worker"], setting: "PARLEY_STACK" },
+    ];
+    for (const { words, setting } of refused) {
+      const { code, stdout, stderr } = await runCommand(env, ...words);
+      expect({ code, stdout }, words[0]).to.deep.equal({ code: 2, stdout: "" });
+      expect(stderr).to.contain(setting);
+      expect(existsSync(env.PARLEY_DATA_DIR)).to.equal(false);
+    }
+  }).timeout(60_000);
 
   it("is what npx runs in a checkout, on the Node that the project brings", async () => {
     const run = promisify(execFile);

@@ -11,6 +11,26 @@ import { freshPlace, type Place } from "./system.ts";
 /** How long a process may take until it serves. */
 const START_MAX_MS = 30_000;
 
+const running = new Set<ChildProcess>();
+
+/** Whoever ends us by a signal ends them too: they would go on for ever. */
+function keep(child: ChildProcess): void {
+  if (running.size === 0) for (const signal of SIGNALS) process.on(signal, endAll);
+  running.add(child);
+  child.once("exit", () => {
+    running.delete(child);
+    if (running.size === 0) for (const signal of SIGNALS) process.off(signal, endAll);
+  });
+}
+
+const SIGNALS = ["SIGINT", "SIGTERM"] as const;
+
+function endAll(signal: NodeJS.Signals): void {
+  for (const one of SIGNALS) process.off(one, endAll);
+  for (const child of running) child.kill("SIGKILL");
+  process.kill(process.pid, signal);
+}
+
 /** One process of a deployment: `node src/main.ts api` and so on, by Node's own process id. */
 export class Member {
   readonly part: "api" | "worker" | "scheduler";
@@ -35,6 +55,7 @@ export class Member {
   async start(): Promise<void> {
     const child = spawnCommand(this.env, this.part);
     this.child = child;
+    keep(child);
     child.stderr!.on("data", (chunk) => this.warnings.push(String(chunk)));
     const started = new Promise<void>((resolve) => {
       createInterface({ input: child.stdout! }).on("line", (line) => {
