@@ -139,10 +139,10 @@ describe("a server that is started", function () {
       PARLEY_DATA_DIR: path("data"),
       PARLEY_LOG_LEVEL: "info",
     };
-    const refused = await runCommand(["api"], beyond);
+    const refused = await runCommand(["start"], beyond);
     expect(refused.code).to.equal(2);
     expect(refused.stderr).to.contain("PARLEY_GRPC_ADDRESS is beyond loopback");
-    const told = await startCommand(["api", "--insecure"], beyond, "started");
+    const told = await startCommand(["start", "--insecure"], beyond, "started");
     expect(told).to.contain("INSECURE: no keys are asked for");
     expect(told).to.contain("INSECURE: without TLS");
     expect(told).to.contain("Parley serves gRPC on 0.0.0.0:");
