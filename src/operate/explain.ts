@@ -92,7 +92,7 @@ async function look({ stack }: Parts, id: string, away: string[]) {
   return { given, messages, report, counts, attended, application, lacksChat, row, voids, indexed };
 }
 
-/** Why there is nothing, where that is for good; undefined where something is or was there. */
+/** Why there is nothing; undefined where something is or was there, or may be on its way. */
 function absenceOf({ given, report, application, lacksChat, row, voids }: Found, number: number) {
   if (row !== undefined || report !== undefined) return undefined;
   if (application === undefined || voids === undefined || voids.length > 0) return undefined;
