@@ -32,7 +32,7 @@ describe("Parley on clusters, under load", function () {
   });
   afterEach(async function () {
     load?.close();
-    if (this.currentTest?.state === "failed") {
+    if (parley !== undefined && this.currentTest?.state === "failed") {
       const all = [...parley.apis, ...parley.workers, ...parley.schedulers];
       for (const { part, warnings } of all)
         console.log(`${part}: ${warnings.slice(-10).join("\n")}`);

@@ -11,6 +11,7 @@ import { freshPlace, type Place } from "./system.ts";
 /** How long a process may take until it serves. */
 const START_MAX_MS = 30_000;
 
+const SIGNALS = ["SIGINT", "SIGTERM"] as const;
 const running = new Set<ChildProcess>();
 
 /** Whoever ends us by a signal ends them too: they would go on for ever. */
@@ -22,8 +23,6 @@ function keep(child: ChildProcess): void {
     if (running.size === 0) for (const signal of SIGNALS) process.off(signal, endAll);
   });
 }
-
-const SIGNALS = ["SIGINT", "SIGTERM"] as const;
 
 function endAll(signal: NodeJS.Signals): void {
   for (const one of SIGNALS) process.off(one, endAll);

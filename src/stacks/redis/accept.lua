@@ -46,8 +46,8 @@ Risky:
 - A new chat's counter that is there already is left as it is. It has no ceiling that holds, so the
   first message seeds it.
 - Lua takes some 8,000 arguments in one call: hence the pieces of 2,000.
-- Words that were arguments of their own, and arrays of words in the reply, cost the caller nearly twice as
-  much: hence the texts.
+- Words that were arguments of their own, and arrays of words in the reply, cost the caller nearly
+  twice as much: hence the texts.
 ]]
 local call, format = redis.call, string.format
 local epoch = ARGV[1]
