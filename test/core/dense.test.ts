@@ -6,8 +6,9 @@ import type { NumberPage } from "../../src/core/ports.ts";
 const call = { signal: new AbortController().signal } as Parameters<typeof densePage>[3];
 
 /**
- * A chat of which 1 to 5 were given when its counter was looked at, and 6 and 7 before its rows were
- * read: 7 is a row, and 6 has a job and is void all the same, since two processes seeded the counter.
+ * A chat of which 1 to 5 were given when its counter was looked at, and 6 and 7 before its rows
+ * were read: 7 is a row, and 6 has a job and is void all the same, since two processes seeded the
+ * counter.
  */
 const ROWS = [1, 2, 3, 4, 5, 7];
 const core = {
