@@ -116,7 +116,8 @@ describe("Parley on clusters, under load", function () {
     await stopServer(primary, SIGKILL);
     await load.answered(500);
     await stopServer("mariadb-1", SIGKILL);
-    await load.answered(100);
+    // How many are answered without a database hangs on how far the ceilings of the chats reach.
+    await load.tried(100);
     await leadTo("mariadb-2");
     await storesAgain();
     await load.answered(500);

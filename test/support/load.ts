@@ -67,12 +67,17 @@ export class Load {
 
   /** Returns when so many more calls were answered. */
   answered(more: number): Promise<void> {
-    return this.grown(this.answers, more);
+    return this.grown([this.answers], more);
   }
 
   /** Returns when so many more calls were refused. */
   refused(more: number): Promise<void> {
-    return this.grown(this.failures, more);
+    return this.grown([this.failures], more);
+  }
+
+  /** Returns when so many more were answered or refused: none may be answered in an outage. */
+  tried(more: number): Promise<void> {
+    return this.grown([this.answers, this.failures], more);
   }
 
   /** No new calls; returns when those under way were answered. */
@@ -86,14 +91,15 @@ export class Load {
   }
 
   /** Fails in time to say why, before whoever waits is said to be late and nothing more. */
-  private async grown(list: readonly unknown[], more: number): Promise<void> {
-    const enough = list.length + more;
+  private async grown(lists: readonly (readonly unknown[])[], more: number): Promise<void> {
+    const length = () => lists.reduce((sum, list) => sum + list.length, 0);
+    const enough = length() + more;
     const endMs = performance.now() + WAIT_MAX_MS;
-    while (list.length < enough) {
+    while (length() < enough) {
       await sleep(5);
       if (performance.now() < endMs) continue;
       const last = this.failures.slice(-5).map((one) => `${one.code} ${one.reason}`);
-      throw new Error(`${enough - list.length} of ${more} did not come; refused last: ${last}`);
+      throw new Error(`${enough - length()} of ${more} did not come; refused last: ${last}`);
     }
   }
 
