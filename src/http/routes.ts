@@ -25,7 +25,15 @@ import { bodies, type Parameter, queries } from "./shapes.ts";
 export interface Given<Body> {
   token: string;
   number: number;
-  query: { page_size?: number; page_token?: string; message?: string; wait_for?: string };
+  query: {
+    page_size?: number;
+    page_token?: string;
+    order_by?: string;
+    after_number?: number;
+    before_number?: number;
+    message?: string;
+    wait_for?: string;
+  };
   body: Body;
   requestId: string;
 }
@@ -175,9 +183,16 @@ const ofMessages = [
     at: "GET /messages/{token}/{number}",
     rpc: MessageServiceService.listMessages,
     route: messages.listMessages,
-    summary: "Lists the messages of a chat by number, lowest first",
-    query: queries.page,
-    request: (given) => ListMessagesRequest.fromPartial({ ...chatOf(given), ...pageOf(given) }),
+    summary: "Lists the messages of a chat by number",
+    query: queries.messages,
+    request: (given) =>
+      ListMessagesRequest.fromPartial({
+        ...chatOf(given),
+        ...pageOf(given),
+        orderBy: given.query.order_by,
+        afterNumber: given.query.after_number,
+        beforeNumber: given.query.before_number,
+      }),
   }),
   entry({
     at: "GET /messages/{token}/{number}/search",

@@ -145,15 +145,26 @@ function words(schema: Record<string, unknown>, description: string): Parameter 
   };
 }
 
-function state(...names: string[]): Parameter {
+function oneOf(names: string[], description: string): Parameter {
   return {
     schema: { type: "string", enum: names },
-    description:
-      "Answer only when this state is reached. Shortly before its time is over (5 s) the call " +
-      "answers with the state that was reached.",
+    description,
     must: `must be ${names.join(", ")} or left out`,
     read: (one) => (names.includes(one) ? one : undefined),
   };
+}
+
+function state(...names: string[]): Parameter {
+  return oneOf(
+    names,
+    "Answer only when this state is reached. Shortly before its time is over (5 s) the call " +
+      "answers with the state that was reached.",
+  );
+}
+
+/** The number of a message, 0 for none. */
+function number(description: string): Parameter {
+  return whole(0, Number.MAX_SAFE_INTEGER, description);
 }
 
 const page = {
@@ -168,6 +179,12 @@ const page = {
 export const queries = {
   none: {},
   page,
+  messages: {
+    order_by: oneOf(["number", "number desc"], "Lowest number first unless told otherwise."),
+    after_number: number("Only messages with a higher number; 0 means from the first."),
+    before_number: number("Only messages with a lower number; 0 means to the last."),
+    ...page,
+  },
   search: {
     message: {
       ...words(

@@ -16,8 +16,8 @@ export const reindexOperation = operation({
     const words = [
       `${plural(indexed, "message")} indexed; the new index is the one that is searched now`,
     ];
-    if (refused > 0) words.push(`${refused} messages were refused and stay noted for repair`);
-    if (lacking > 0) words.push(`${lacking} chats lack something, which the repair chore adds`);
+    if (refused > 0) words.push(`refused: ${plural(refused, "message")}, noted for repair`);
+    if (lacking > 0) words.push(`left to the repair chore: ${plural(lacking, "chat")}`);
     output.sum({ indexed, refused, lacking }, words.join("\n"));
     if (refused > 0) output.failed();
   },

@@ -139,6 +139,7 @@ suite("intake: Redis, when something is wrong", () => {
       expect(await one.accept(chat)).to.deep.equal(lost);
       await one.intake.grant({ ...one, counter: chat, start: 100, ceiling: 200, lost: true });
       expect(await one.accept(chat)).to.deep.equal(lost);
+      expect(await one.intake.counts([chat])).to.deep.equal([undefined]);
       expect((await one.intake.inspect()).accepts).to.equal(0);
     }
   });

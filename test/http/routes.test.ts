@@ -82,6 +82,21 @@ describeStacks("HTTP", (stack) => {
     expect(all[1]).to.include({ chat_number: 1, number: 2, author: "ann", version: 1 });
   });
 
+  it("lists messages newest first and between numbers, as gRPC does", async () => {
+    for (let at = 1; at <= 5; at++) await write({ message: `message ${at}` });
+    const list = (query: string) => call("GET", `/messages/${token}/1?${query}`);
+    const numbersOf = ({ json }: HttpAnswer) =>
+      json.messages.map((one: { number: number }) => one.number);
+    const between = "order_by=number%20desc&after_number=1&before_number=5";
+    const first = await list(`${between}&page_size=2`);
+    expect(numbersOf(first)).to.deep.equal([4, 3]);
+    const rest = await list(`${between}&page_token=${first.json.next_page_token}`);
+    expect(numbersOf(rest)).to.deep.equal([2]);
+    expect(numbersOf(await list("order_by=number&after_number=3&before_number=6"))).to.deep.equal([
+      4, 5,
+    ]);
+  });
+
   it("finds a part of a message", async () => {
     await write({ message: "a needle & more" }, "?wait_for=STATE_SEARCHABLE");
     const found = await call("GET", `/messages/${token}/1/search?message=needle+%26&page_size=5`);

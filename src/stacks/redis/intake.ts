@@ -109,7 +109,8 @@ export class RedisIntake implements Intake {
   async counts(counters: Counter[]): Promise<(number | undefined)[]> {
     if (counters.length === 0) return [];
     const values = await this.connection.use((redis) => redis.mget(counters.map(counterKeyOf)));
-    return values.map((value) => (value === null ? undefined : Number(value)));
+    // A value that is no number says nothing, as accept.lua has it.
+    return values.map((value) => (/^\d+$/.test(value ?? "") ? Number(value) : undefined));
   }
 
   async remove(counter: Counter, expected?: { value: number | undefined }): Promise<boolean> {
