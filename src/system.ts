@@ -4,6 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { Pages } from "./api/call.ts";
 import { Door, type DoorOptions } from "./api/door.ts";
 import { Api, type ApiOptions } from "./api/server.ts";
+import { Turns } from "./api/turns.ts";
 
 import type { Config } from "./config.ts";
 import type { Core } from "./core/core.ts";
@@ -87,7 +88,7 @@ export async function openSystem(
   if (which.includes("api")) {
     // Callers of every kind pass one door, so a bound on calls is one bound.
     const door = new Door(doorOf(config), log);
-    const calls = { core, log, door, pages: new Pages(), events };
+    const calls = { core, log, door, pages: new Pages(), turns: new Turns(), events };
     api = new Api(calls, { graceMs, ...listenerOf(config), slowMs: watch?.slowMs });
     if (config.PARLEY_HTTP_ADDRESS !== "") {
       const address = config.PARLEY_HTTP_ADDRESS;

@@ -11,6 +11,7 @@ import { Undecodable } from "./decoding.ts";
 import type { Door } from "./door.ts";
 import type { Route } from "./routes.ts";
 import { check } from "./rules.ts";
+import type { Turns } from "./turns.ts";
 
 // The one way of every call through this process, whichever transport it came in by: what gRPC and
 // HTTP do differently stands in `Incoming`, and everything else here.
@@ -21,6 +22,7 @@ export interface CallParts {
   log: Logger;
   door: Door;
   pages: Pages;
+  turns: Turns;
   events?: Events | undefined;
 }
 
@@ -71,10 +73,14 @@ export function runCall<Request, Response>(
   const timer = Number.isFinite(deadlineMs)
     ? setTimeout(overdue, Math.max(1, deadlineMs - startMs))
     : undefined;
-  work(parts, incoming, running, seen).then(
-    (response) => answer(undefined, response),
-    (error: unknown) => answer(error ?? new Error("rejected with nothing")),
-  );
+  parts.turns.add(() => {
+    // Cancelled, or overdue, while it waited.
+    if (answered) return;
+    work(parts, incoming, running, seen).then(
+      (response) => answer(undefined, response),
+      (error: unknown) => answer(error ?? new Error("rejected with nothing")),
+    );
+  });
   return () => {
     // gRPC says so of calls that were answered, too.
     if (answered) return;
