@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { expect } from "chai";
 import type { Acceptance, AcceptRequest, BatchRequest, Intake } from "../../src/core/intake.ts";
 import {
   encodeBatch,
@@ -7,6 +8,7 @@ import {
   type MessageContent,
 } from "../../src/core/jobs.ts";
 import type { Counter } from "../../src/core/ports.ts";
+import { isUnavailable } from "../../src/errors.ts";
 import { RedisIntake } from "../../src/stacks/redis/intake.ts";
 import { SqliteIntake } from "../../src/stacks/sqlite/intake.ts";
 import { IntakeDb } from "../../src/stacks/sqlite/intake-db.ts";
@@ -139,4 +141,14 @@ export function newChat(): { applicationToken: string; chatNumber: number } {
 
 export function newRequest(digest = "00112233445566aa"): { id: string; digest: string } {
   return { id: randomUUID(), digest };
+}
+
+/** Returns when a step was refused because the counters cannot be used. */
+export async function refused(step: Promise<unknown>): Promise<void> {
+  const error = await step.then(
+    (value) => new Error(`it was answered: ${JSON.stringify(value)}`),
+    (reason: unknown) => reason,
+  );
+  expect(isUnavailable(error), String(error)).to.equal(true);
+  expect(error).to.include({ reason: "COUNTERS_UNAVAILABLE" });
 }

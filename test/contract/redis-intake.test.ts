@@ -1,14 +1,11 @@
 import { randomUUID } from "node:crypto";
 import { expect } from "chai";
 import { Redis } from "ioredis";
-import { jobIdOf } from "../../src/core/jobs.ts";
-import { isUnavailable } from "../../src/errors.ts";
 import { counterKeyOf } from "../../src/stacks/counters.ts";
 import { RedisIntake } from "../../src/stacks/redis/intake.ts";
-import { EXTERNAL_PREFIX, REQUESTS_PREFIX } from "../../src/stacks/redis/keys.ts";
 import { OwnRedis } from "../support/own-redis.ts";
 import { type FreshServers, freshServers, productionMissing } from "../support/servers.ts";
-import { BOUNDS, newChat, newRequest, Trusted } from "./intakes.ts";
+import { BOUNDS, newChat, refused, Trusted } from "./intakes.ts";
 import { Wire } from "./wire.ts";
 
 const suite = productionMissing === undefined ? describe : describe.skip;
@@ -127,77 +124,6 @@ suite("intake: Redis, when something is wrong", () => {
     expect(await one.take(chat)).to.equal(101);
   });
 
-  it("gives no number, and writes nothing, where a counter holds what is no number", async () => {
-    const { one, chat } = await seeded();
-    for (const set of [
-      () => redis.set(counterKeyOf(chat), "text"),
-      () => redis.set(counterKeyOf(chat), "1.5"),
-      () => redis.multi().del(counterKeyOf(chat)).lpush(counterKeyOf(chat), "1").exec(),
-    ]) {
-      await set();
-      const lost = { kind: "unseeded", value: undefined, lost: true, mark: "" };
-      expect(await one.accept(chat)).to.deep.equal(lost);
-      await one.intake.grant({ ...one, counter: chat, start: 100, ceiling: 200, lost: true });
-      expect(await one.accept(chat)).to.deep.equal(lost);
-      expect(await one.intake.counts([chat])).to.deep.equal([undefined]);
-      expect((await one.intake.inspect()).accepts).to.equal(0);
-    }
-  });
-
-  it("lets no other call of a step pay for external ids in what is no hash", async () => {
-    const { one, chat } = await seeded();
-    const { applicationToken } = newChat();
-    await one.seed({ applicationToken });
-    await redis.set(`${EXTERNAL_PREFIX}${applicationToken}`, "text");
-    const named = refused(one.accept({ applicationToken }, { externalId: "x" }));
-    expect(await one.take(chat)).to.equal(1);
-    await named;
-    expect((await one.intake.inspect()).accepts).to.equal(1);
-  });
-
-  it("takes no word of what is kept of an id for a running number", async () => {
-    const { one, chat } = await seeded();
-    const { applicationToken } = newChat();
-    await one.seed({ applicationToken });
-    const request = newRequest();
-    await one.take(chat, { request });
-    const [requests] = await redis.keys(`${REQUESTS_PREFIX}*`);
-    const [field] = await redis.hkeysBuffer(requests!);
-    for (const kept of ["1 9007199254740991", "1 nan", "nan", "1\n", "", " 1"]) {
-      await redis.hset(`${EXTERNAL_PREFIX}${applicationToken}`, "x", kept);
-      await redis.hset(requests!, field!, `${request.digest} ${kept} 1 1`);
-      const calls = [
-        refused(one.accept({ applicationToken }, { externalId: "x" })),
-        refused(one.accept(chat, { request })),
-        one.take(chat),
-      ];
-      await Promise.all(calls);
-    }
-    expect((await one.intake.inspect()).accepts).to.equal(7);
-  });
-
-  it("takes an external id that is no text for the nearest that is", async () => {
-    const { one, chat } = await seeded();
-    const { applicationToken } = newChat();
-    await one.seed({ applicationToken });
-    const named = one.accept({ applicationToken }, { externalId: "x\ud800" });
-    expect(await one.take(chat)).to.equal(1);
-    expect(await named).to.include({ kind: "accepted" });
-    expect(await one.accept({ applicationToken }, { externalId: "x\ufffd" })).to.include({
-      kind: "existing",
-    });
-  });
-
-  it("writes nothing where a job has the number already", async () => {
-    const { one, chat } = await seeded();
-    await one.take(chat);
-    await redis.set(counterKeyOf(chat), "0");
-    const before = await one.intake.find([jobIdOf({ ...chat, number: 1 })]);
-    await refused(one.accept(chat));
-    expect(await one.intake.find([jobIdOf({ ...chat, number: 1 })])).to.deep.equal(before);
-    expect((await one.intake.inspect()).accepts).to.equal(1);
-  });
-
   it("is not trusted where half a step came to life, wherever a file was cut off", async () => {
     // Redis ends the step by EXEC, in 14 bytes; before it stands what the step wrote last.
     for (const bytes of [3, 13, 30, 80, 400]) {
@@ -225,15 +151,6 @@ suite("intake: Redis, when something is wrong", () => {
         await own.stop();
       }
     }
-  });
-
-  it("leaves a key alone that a new chat's counter would have", async () => {
-    const one = await new Trusted(open()).begin();
-    const application = { applicationToken: randomUUID() };
-    await one.seed(application);
-    await redis.set(`${counterKeyOf(application)}-1`, "7");
-    expect(await one.take(application)).to.equal(1);
-    expect(await one.intake.counts([{ ...application, chatNumber: 1 }])).to.deep.equal([7]);
   });
 
   it("never works in database 0 in place of one that does not exist", async () => {
@@ -267,13 +184,4 @@ async function nextConnection(one: Trusted): Promise<number> {
     if (seen !== undefined && seen.connection !== one.connection) return seen.connection;
     await new Promise(setImmediate);
   }
-}
-
-async function refused(step: Promise<unknown>): Promise<void> {
-  const error = await step.then(
-    (value) => new Error(`it was answered: ${JSON.stringify(value)}`),
-    (reason: unknown) => reason,
-  );
-  expect(isUnavailable(error), String(error)).to.equal(true);
-  expect(error).to.include({ reason: "COUNTERS_UNAVAILABLE" });
 }

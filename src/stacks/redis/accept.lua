@@ -52,12 +52,53 @@ Risky:
 local call, format = redis.call, string.format
 local epoch = ARGV[1]
 local last = #KEYS - 4
-local replies = {}
 
-local ledger = call('HMGET', KEYS[1], 'epoch', 'accepts', 'whole')
+-- The calls, and what is to be looked at for them. Each call of Redis costs as much as what it asks
+-- for, so everything is asked for at once.
+local calls, counters, keys, fields = {}, {}, {}, {}
+local entries = { 'epoch', 'accepts', 'whole' }
+local said, from = ARGV[8], 1
+local function word()
+  local to = string.find(said, '\n', from, true)
+  local found = string.sub(said, from, to - 1)
+  from = to + 1
+  return found
+end
+for one = 1, last do
+  local key = KEYS[4 + one]
+  local field, digest, called, head, tail, more = word(), word(), word(), word(), word(), word()
+  local given = { key = key, digest = digest, called = called, head = head, tail = tail }
+  calls[one] = given
+  if not counters[key] then
+    counters[key] = {}
+    keys[#keys + 1] = key
+    entries[#entries + 1] = key
+    entries[#entries + 1] = string.sub(key, 1, 40)
+  end
+  if field ~= '' then
+    field = struct.pack('>I4I4I4I4', tonumber(string.sub(field, 1, 8), 16),
+      tonumber(string.sub(field, 9, 16), 16), tonumber(string.sub(field, 17, 24), 16),
+      tonumber(string.sub(field, 25, 32), 16))
+    given.field = field
+    fields[#fields + 1] = field
+  end
+  local letter = string.sub(more, 1, 1)
+  if letter == 'n' or letter == 'l' then
+    given.name, given.lookOnly = cjson.decode('[' .. string.sub(more, 2) .. ']')[1], letter == 'l'
+  elseif more ~= '' then
+    local contents = {}
+    for content = 1, tonumber(more) do
+      contents[content] = word()
+    end
+    given.contents = contents
+  end
+end
+
+local replies = {}
+local ledger = call('HMGET', KEYS[1], unpack(entries))
 if ledger[1] ~= epoch or ledger[2] ~= ledger[3] or tonumber(ledger[2]) < tonumber(ARGV[2]) then
-  for at = 1, last do
-    replies[at] = 'distrusted'
+  for one = 1, last do
+    replies[one] = 'distrusted'
   end
   return replies
 end
@@ -68,45 +109,44 @@ local slice = math.floor((tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]
 local current = ARGV[5] .. format('%.0f', slice)
 local previous = ARGV[5] .. format('%.0f', slice - 1)
 local backlogMax, idsPerJob = tonumber(ARGV[3]), tonumber(ARGV[4])
-local jobCount = call('HLEN', KEYS[3])
-local idCount = call('HLEN', current) + call('HLEN', previous)
+local jobsBefore = call('HLEN', KEYS[3])
+local idsBefore = call('HLEN', current) + call('HLEN', previous)
+
+-- What was given before to calls with a request id, by its field.
+local answers = {}
+for _, requests in ipairs(#fields > 0 and { previous, current } or {}) do
+  for at, answer in ipairs(call('HMGET', requests, unpack(fields))) do
+    answers[fields[at]] = answer or answers[fields[at]]
+  end
+end
+
+-- What is no text at all is nobody's but who put it there: MGET takes it for nothing.
+for at, value in ipairs(call('MGET', unpack(keys))) do
+  local counter = counters[keys[at]]
+  local entry, application = ledger[2 + 2 * at], ledger[3 + 2 * at]
+  counter.ceiling = tonumber(entry or '')
+  counter.mark = entry and not counter.ceiling and entry or ''
+  if counter.mark == '' and string.sub(application or '', 1, 8) == 'removed:' then
+    counter.mark = application
+  end
+  -- A value that is no number says nothing; its key is there, so nothing is seeded over it. Nor
+  -- does one that Redis would not count up from, as 1.5, which Lua takes for a number.
+  counter.value = tonumber(string.match(value or '', '^%d+$') or '')
+  counter.text = counter.value and value or ''
+end
 
 -- What this step will write, and what its later calls must see of its earlier ones.
 local base = tonumber(ledger[2])
-local accepted = 0
-local counters, changed = {}, {}
-local jobs, waiting, requests, dirty, chats, names = {}, {}, {}, {}, {}, {}
-local given, named = {}, {}
-
-local function counterOf(key)
-  local counter = counters[key]
-  if not counter then
-    local application = string.sub(key, 1, 40)
-    local found = call('HMGET', KEYS[1], key, application)
-    local value = redis.pcall('GET', key)
-    if type(value) == 'table' then
-      -- No text at all, which is nobody's but who put it there.
-      value = false
-    end
-    local ceiling = tonumber(found[1] or '')
-    local mark = found[1] and not ceiling and found[1] or ''
-    if mark == '' and string.sub(found[2] or '', 1, 8) == 'removed:' then
-      mark = found[2]
-    end
-    -- A value that is no number says nothing; its key is there, so nothing is seeded over it. Nor
-    -- does one that Redis would not count up from, as 1.5, which Lua takes for a number.
-    local number = tonumber(string.match(value or '', '^%d+$') or '')
-    value = number and value
-    counter = { value = value, number = number, ceiling = ceiling, mark = mark, by = 0 }
-    counters[key] = counter
-  end
-  return counter
-end
+local accepted, jobCount, idCount
+local changed, jobs, waiting, requests, chats, names, given, named
+-- Numbers that a job has already, by the job's id.
+local taken = {}
 
 -- Answers one call, and notes what is to be written for it.
-local function step(key, field, digest, called, head, tail, contents, name, lookOnly)
-  if field ~= '' then
-    local found = given[field] or call('HGET', current, field) or call('HGET', previous, field)
+local function step(one)
+  local key, field, digest = one.key, one.field, one.digest
+  if field then
+    local found = given[field] or answers[field]
     if found then
       digest = digest .. ' '
       if string.sub(found, 1, #digest) ~= digest then
@@ -117,6 +157,7 @@ local function step(key, field, digest, called, head, tail, contents, name, look
     end
   end
   local token = string.sub(key, 5, 40)
+  local name = one.name
   local external = name and ARGV[7] .. token
   if name then
     local existing = named[token .. name] or redis.pcall('HGET', external, name)
@@ -126,51 +167,50 @@ local function step(key, field, digest, called, head, tail, contents, name, look
     elseif existing then
       local number = string.match(existing, '^%d+$')
       return number and 'existing ' .. number .. format(' %.0f', base + accepted) or 'broken'
-    elseif lookOnly then
+    elseif one.lookOnly then
       return 'unnamed'
     end
   end
 
+  local contents = one.contents
   local count = contents and #contents or 1
   if jobCount + math.floor(idCount / idsPerJob) + count > backlogMax then
     return 'full'
   end
-  local counter = counterOf(key)
-  if not counter.number or not counter.ceiling or counter.mark ~= '' then
-    local lost = counter.ceiling and not counter.number and 1 or 0
-    return table.concat({ 'unseeded', counter.value or '', lost, counter.mark }, ' ')
+  local counter = counters[key]
+  if not counter.value or not counter.ceiling or counter.mark ~= '' then
+    local lost = counter.ceiling and not counter.value and 1 or 0
+    return table.concat({ 'unseeded', counter.text, lost, counter.mark }, ' ')
   end
-  local number = counter.number + 1
-  if number > counter.ceiling - count + 1 then
+  local before = counter.value + counter.by
+  if before + count > counter.ceiling then
     return format('exhausted %.0f', counter.ceiling)
   end
 
   local prefix = token .. ':' .. (#key > 40 and string.sub(key, 42) .. ':' or '')
-  local ids = {}
-  for at = 1, count do
-    ids[at] = prefix .. format('%.0f', number + at - 1)
-  end
-  for at, job in ipairs(call('HMGET', KEYS[3], unpack(ids))) do
-    if job then
-      return format('taken %.0f', number + at - 1)
+  if next(taken) then
+    for number = before + 1, before + count do
+      if taken[prefix .. format('%.0f', number)] then
+        return format('taken %.0f', number)
+      end
     end
   end
 
   -- From here on it is accepted.
-  local first = format('%.0f', number)
+  local first = format('%.0f', before + 1)
   local between = ',"epoch":' .. epoch .. ',"accept":'
   local running = ''
   for at = 1, count do
     running = format('%.0f', base + accepted + at)
-    local digits = format('%.0f', number + at - 1)
+    local digits = format('%.0f', before + at)
     local content = contents and contents[at] or ''
-    jobs[#jobs + 1] = ids[at]
-    jobs[#jobs + 1] = head .. content .. digits .. between .. running .. tail
-    waiting[#waiting + 1] = ids[at]
+    local id = prefix .. digits
+    jobs[#jobs + 1] = id
+    jobs[#jobs + 1] = one.head .. content .. digits .. between .. running .. one.tail
+    waiting[#waiting + 1] = id
   end
   accepted = accepted + count
   jobCount = jobCount + count
-  counter.number = number + count - 1
   if counter.by == 0 then
     changed[#changed + 1] = key
   end
@@ -183,53 +223,58 @@ local function step(key, field, digest, called, head, tail, contents, name, look
     names[#names + 1] = { external, name, first }
     named[token .. name] = first
   end
-  if field ~= '' then
-    given[field] = digest .. ' ' .. first .. ' ' .. called
+  if field then
+    given[field] = digest .. ' ' .. first .. ' ' .. one.called
     requests[#requests + 1] = field
     requests[#requests + 1] = given[field]
     idCount = idCount + 1
   end
-  return 'accepted ' .. first .. ' ' .. running .. format(' %.0f', counter.ceiling - counter.number)
+  local left = counter.ceiling - counter.value - counter.by
+  return 'accepted ' .. first .. ' ' .. running .. format(' %.0f', left)
 end
 
-local said, from = ARGV[8], 1
-local function word()
-  local to = string.find(said, '\n', from, true)
-  local found = string.sub(said, from, to - 1)
-  from = to + 1
+-- Answers all calls, as far as it is known which numbers are taken.
+local function answer()
+  accepted, jobCount, idCount = 0, jobsBefore, idsBefore
+  changed, jobs, waiting, requests, chats, names, given, named = {}, {}, {}, {}, {}, {}, {}, {}
+  for _, key in ipairs(keys) do
+    counters[key].by = 0
+  end
+  for at, one in ipairs(calls) do
+    replies[at] = step(one)
+  end
+end
+
+-- True where a job has a number already that was just given: then none of all this holds.
+local function findTaken()
+  local found = false
+  for first = 1, #waiting, 2000 do
+    local ids = { unpack(waiting, first, math.min(first + 1999, #waiting)) }
+    for at, job in ipairs(call('HMGET', KEYS[3], unpack(ids))) do
+      if job then
+        taken[ids[at]] = true
+        found = true
+      end
+    end
+  end
   return found
 end
 
-for one = 1, last do
-  local field, digest, called, head, tail, more = word(), word(), word(), word(), word(), word()
-  if field ~= '' then
-    field = struct.pack('>I4I4I4I4', tonumber(string.sub(field, 1, 8), 16),
-      tonumber(string.sub(field, 9, 16), 16), tonumber(string.sub(field, 17, 24), 16),
-      tonumber(string.sub(field, 25, 32), 16))
-  end
-  local contents, name, lookOnly
-  local letter = string.sub(more, 1, 1)
-  if letter == 'n' or letter == 'l' then
-    name, lookOnly = cjson.decode('[' .. string.sub(more, 2) .. ']')[1], letter == 'l'
-  elseif more ~= '' then
-    contents = {}
-    for content = 1, tonumber(more) do
-      contents[content] = word()
-    end
-  end
-  replies[one] = step(KEYS[4 + one], field, digest, called, head, tail, contents, name, lookOnly)
-end
+repeat
+  answer()
+until not findTaken()
 if accepted == 0 then
   return replies
 end
 
 local function inPieces(command, key, values)
-  for from = 1, #values, 2000 do
-    call(command, key, unpack(values, from, math.min(from + 1999, #values)))
+  for first = 1, #values, 2000 do
+    call(command, key, unpack(values, first, math.min(first + 1999, #values)))
   end
 end
 
 local whole = format('%.0f', call('HINCRBY', KEYS[1], 'accepts', accepted))
+local dirty = {}
 for _, key in ipairs(changed) do
   call('INCRBY', key, counters[key].by)
   dirty[#dirty + 1] = key
