@@ -3,15 +3,16 @@ Gives numbers for many calls in one step, and leaves their jobs. Each call gets 
 own, as if they had come one after the other; trust, time and the writes are shared.
 
 KEYS  1 parley:ledger      2 parley:dirty          3 bq:parley:jobs       4 bq:parley:waiting
-      5 and more: the counter of each call
-      and, by names made here: parley:requests:<slice>, the counter of a new chat, and
+      and, by names made here or said by the calls: parley:requests:<slice>, the counters, and
       parley:external:<token>, where a chat has an external id
 ARGV  1 epoch              2 accepts that the caller has seen
       3 backlog bound      4 request ids that weigh as one job
       5 prefix of the requests' hashes             6 time that a request id is kept, in ms
       7 prefix of the external ids' hashes
-     8 the calls, one after the other in one text, each word of them ended by a line feed, which no
+     8 how many calls there are
+     9 the calls, one after the other in one text, each word of them ended by a line feed, which no
        JSON of ours has; of each call
+      + key of its counter
       + field of the request id as 32 hex digits, '' for none
       + digest of its content                      + time of the call, in base 36
       + job up to its number                       + job after its running number
@@ -46,18 +47,18 @@ Risky:
 - A new chat's counter that is there already is left as it is. It has no ceiling that holds, so the
   first message seeds it.
 - Lua takes some 8,000 arguments in one call: hence the pieces of 2,000.
-- Words that were arguments of their own, and arrays of words in the reply, cost the caller nearly
-  twice as much: hence the texts.
+- Words and keys that were arguments of their own, and arrays of words in the reply, cost the caller
+  nearly twice as much: hence the texts.
 ]]
 local call, format = redis.call, string.format
 local epoch = ARGV[1]
-local last = #KEYS - 4
+local last = tonumber(ARGV[8])
 
 -- The calls, and what is to be looked at for them. Each call of Redis costs as much as what it asks
 -- for, so everything is asked for at once.
 local calls, counters, keys, fields = {}, {}, {}, {}
 local entries = { 'epoch', 'accepts', 'whole' }
-local said, from = ARGV[8], 1
+local said, from = ARGV[9], 1
 local function word()
   local to = string.find(said, '\n', from, true)
   local found = string.sub(said, from, to - 1)
@@ -65,8 +66,8 @@ local function word()
   return found
 end
 for one = 1, last do
-  local key = KEYS[4 + one]
-  local field, digest, called, head, tail, more = word(), word(), word(), word(), word(), word()
+  local key, field, digest, called = word(), word(), word(), word()
+  local head, tail, more = word(), word(), word()
   local given = { key = key, digest = digest, called = called, head = head, tail = tail }
   calls[one] = given
   if not counters[key] then

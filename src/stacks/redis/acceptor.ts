@@ -10,6 +10,8 @@ import type { ScriptedRedis } from "./scripts.ts";
  */
 const STEP_CALLS_MAX = 32;
 const STEP_JOBS_MAX = 1_000;
+/** A full step of short messages takes half of it. */
+const WORDS_BYTES_FIRST = 65_536;
 
 /** What a step is taken under: the client of a connection, and the epoch of its trust. */
 export interface Under {
@@ -20,15 +22,13 @@ export interface Under {
 
 /** One call as accept.lua takes it. */
 export interface AcceptCall {
-  counterKey: string;
   /** In the order of accept.lua, parts of a batch included, each ended by a line feed. */
   words: string;
   jobs: number;
 }
 
 interface Step extends Under {
-  keys: string[];
-  words: string;
+  words: Words;
   jobs: number;
   waiting: { done(acceptance: Acceptance): void; failed(error: unknown): void }[];
 }
@@ -55,15 +55,13 @@ export class Acceptor {
       step = undefined;
     }
     if (step === undefined) {
-      const keys = [LEDGER, DIRTY, JOBS, WAITING];
-      const opened: Step = { redis, epoch, seen, keys, words: "", jobs: 0, waiting: [] };
+      const opened: Step = { redis, epoch, seen, words: new Words(), jobs: 0, waiting: [] };
       setImmediate(() => this.send(opened));
       this.open = opened;
       step = opened;
     }
     step.seen = Math.max(step.seen, seen);
-    step.keys.push(call.counterKey);
-    step.words += call.words;
+    step.words.add(call.words);
     step.jobs += call.jobs;
     const { waiting } = step;
     const answered = new Promise<Acceptance>((done, failed) => waiting.push({ done, failed }));
@@ -76,10 +74,11 @@ export class Acceptor {
     if (this.open !== step) return;
     this.open = undefined;
     const { requestIdTtlMs, backlogMax } = this.bounds;
+    const keys = [LEDGER, DIRTY, JOBS, WAITING];
     const shared = [step.epoch, step.seen, backlogMax, REQUEST_IDS_PER_JOB];
     const names = [REQUESTS_PREFIX, requestIdTtlMs, EXTERNAL_PREFIX];
     step.redis
-      .accept(step.keys.length, ...step.keys, ...shared, ...names, step.words)
+      .accept(...keys, ...shared, ...names, step.waiting.length, step.words.bytes)
       .then((replies) => {
         step.waiting.forEach(({ done, failed }, at) => {
           try {
@@ -92,6 +91,27 @@ export class Acceptor {
       .catch((error: unknown) => {
         for (const { failed } of step.waiting) failed(unavailable(error));
       });
+  }
+}
+
+/** Copies text as it comes: joined first, it is written several times over, and kept by V8. */
+class Words {
+  private buffer = Buffer.allocUnsafeSlow(WORDS_BYTES_FIRST);
+  private length = 0;
+
+  add(text: string): void {
+    // A character takes at most 3 bytes for each of its units.
+    const enough = this.length + 3 * text.length;
+    if (enough > this.buffer.length) {
+      const larger = Buffer.allocUnsafeSlow(Math.max(enough, 2 * this.buffer.length));
+      this.buffer.copy(larger, 0, 0, this.length);
+      this.buffer = larger;
+    }
+    this.length += this.buffer.write(text, this.length);
+  }
+
+  get bytes(): Buffer {
+    return this.buffer.subarray(0, this.length);
   }
 }
 

@@ -213,8 +213,8 @@ export class RedisIntake implements Intake {
       request === undefined
         ? "\n\n"
         : `${requestHashOf(counterKey, request.id)}\n${request.digest}\n${createMs.toString(36)}`;
-    const words = `${said}\n${head}\n${tail}\n${more}\n`;
-    return this.acceptor.add({ redis, epoch, seen }, { counterKey, words, jobs });
+    const words = `${counterKey}\n${said}\n${head}\n${tail}\n${more}\n`;
+    return this.acceptor.add({ redis, epoch, seen }, { words, jobs });
   }
 }
 

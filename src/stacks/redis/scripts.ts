@@ -7,8 +7,7 @@ export const read = (name: string): string =>
 
 /** The scripts, for ioredis to define: it sends a body once a connection, and again where lost. */
 export const scripts = {
-  /** Says how many keys it has: one for each call, and those that all have. */
-  accept: { lua: read("accept") },
+  accept: { lua: read("accept"), numberOfKeys: 4 },
   install: { lua: read("install"), numberOfKeys: 1 },
   remove: { lua: read("remove"), numberOfKeys: 3 },
   grant: { lua: read("grant"), numberOfKeys: 3 },
