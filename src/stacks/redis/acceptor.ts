@@ -10,8 +10,8 @@ import type { ScriptedRedis } from "./scripts.ts";
  */
 const STEP_CALLS_MAX = 32;
 const STEP_JOBS_MAX = 1_000;
-/** A full step of short messages takes half of it. */
-const WORDS_BYTES_FIRST = 65_536;
+/** Room for a full step of short messages. */
+const WORDS_BYTES_FIRST = 32_768;
 
 /** What a step is taken under: the client of a connection, and the epoch of its trust. */
 export interface Under {
