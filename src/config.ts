@@ -14,7 +14,7 @@ interface Setting {
 export const settings = {
   PARLEY_STACK: {
     default: "embedded",
-    schema: z.enum(["embedded", "production"]),
+    schema: z.enum(["embedded", "production"], "must be embedded or production"),
     means: "`embedded` needs nothing but Node; `production` is MySQL, Redis and Elasticsearch",
   },
   PARLEY_GRPC_ADDRESS: {

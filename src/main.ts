@@ -2,6 +2,8 @@ import { setFlagsFromString } from "node:v8";
 import { CommanderError } from "commander";
 import { buildProgram } from "./cli/program.ts";
 import { EXIT } from "./cli/run.ts";
+import { readEnv } from "./config.ts";
+import { endWithShell } from "./process.ts";
 
 // Left to itself, V8 lets garbage pile up to several times what is in use before it collects all of
 // it, so a process seems to grow for its first hour. Bound to 60 % more it stays as it started.
@@ -10,6 +12,7 @@ setFlagsFromString("--heap-growing-percent=60");
 // the old, where each keeps young ones alive: collecting took twice as long.
 setFlagsFromString("--no-allocation-site-pretenuring");
 
+endWithShell(readEnv());
 try {
   await buildProgram().parseAsync();
 } catch (error) {

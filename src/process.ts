@@ -55,6 +55,23 @@ export async function runUntilSignal(processes: Process[], log: Logger): Promise
   }
 }
 
+const SHELL_LOOK_MS = 200;
+
+/**
+ * Takes the end of the shell that `npx` or `npm start` runs us in for SIGTERM: npm tells it of the
+ * signals that it gets itself, and the shell ends without telling us.
+ */
+export function endWithShell({ npm_command: command }: NodeJS.ProcessEnv): void {
+  if (command !== "exec" && command !== "start") return;
+  const shell = process.ppid;
+  const timer = setInterval(() => {
+    if (process.ppid === shell) return;
+    clearInterval(timer);
+    process.kill(process.pid, "SIGTERM");
+  }, SHELL_LOOK_MS);
+  timer.unref();
+}
+
 const HEARTBEAT_MS = 5_000;
 
 /** Touches a file as long as this process runs and its event loop turns. */

@@ -63,6 +63,7 @@ function reasonOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
   const { path, errno } = error as NodeJS.ErrnoException;
   if (path !== undefined && errno !== undefined) return `${path}: ${getSystemErrorMessage(errno)}`;
-  const cause = error.cause instanceof Error ? `: ${error.cause.message}` : "";
+  const why = error.cause instanceof Error ? error.cause.message : "";
+  const cause = error.message.includes(why) ? "" : `: ${why}`;
   return `${error.message}${cause}`.replace(/ ?Resolution note: ?$/, "");
 }

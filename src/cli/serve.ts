@@ -61,6 +61,7 @@ function serve(name: string, parts: Part[], insecure: boolean): Promise<void> {
     } finally {
       await stack.stop();
     }
+    log.info("stopped");
   });
 }
 

@@ -61,9 +61,12 @@ async function guarded(part: string, look: () => Promise<Finding[]>): Promise<Fi
   try {
     return await look();
   } catch (error) {
-    const rank = isUnavailable(error) ? "note" : "error";
+    if (isUnavailable(error)) {
+      const advice = "mend what is told above";
+      return [{ rank: "note", part, what: "could not be looked at", advice }];
+    }
     const what = `could not be looked at: ${(error as Error).message}`;
-    return [{ rank, part, what, advice: "mend what is told above" }];
+    return [{ rank: "error", part, what, advice: "mend what is told above" }];
   }
 }
 

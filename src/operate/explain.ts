@@ -152,7 +152,7 @@ function nextStep(found: Found, id: string, away: string[]): string {
   const { report, row, voids, indexed } = found;
   if (row !== undefined) {
     if (indexed === 0) return "wait: the scheduler gives the index what it lacks, if one runs";
-    return "nothing to do";
+    return away.length > 0 ? "ask again when all parts are there" : "nothing to do";
   }
   if (report !== undefined) return nextStepOf(report, found, id);
   if (voids !== undefined && voids.length > 0) {

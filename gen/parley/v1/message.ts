@@ -120,7 +120,10 @@ export interface ListMessagesRequest {
   chatNumber: number;
   /** 0 means 50; more than 1,000 is lowered to 1,000; negative is refused. */
   pageSize: number;
-  /** `next_page_token` of the page before; empty for the first page. */
+  /**
+   * `next_page_token` of the page before; empty for the first page. It goes with the order and the
+   * numbers asked for; the size may change from page to page.
+   */
   pageToken: string;
   /** `number` (the default) or `number desc`. */
   orderBy: string;
@@ -134,7 +137,10 @@ export interface ListMessagesResponse {
   messages: Message[];
   /** Empty on the last page. */
   nextPageToken: string;
-  /** The numbers between the messages of this page that were skipped or dropped, lowest first. */
+  /**
+   * The numbers that were skipped or dropped, lowest first: those between the messages of this page,
+   * and beside them as far as no other page tells of them and numbers were asked for.
+   */
   voids: NumberRange[];
 }
 

@@ -8,11 +8,15 @@ import type { Orm } from "./orm.ts";
 const PART = {
   name: "MySQL",
   advice: "start it, or see that PARLEY_MYSQL_URL leads to it",
-  adviceOf: (reason: string) =>
-    reason.includes("ER_BAD_DB_ERROR")
-      ? "CREATE DATABASE with that name, then npx parley migrate"
-      : undefined,
+  adviceOf: (reason: string) => ADVICE.find(([name]) => reason.includes(name))?.[1],
 };
+
+/** Where it can be reached, and refuses what is asked of it. */
+const ADVICE: [name: string, advice: string][] = [
+  ["ER_BAD_DB_ERROR", "CREATE DATABASE with that name, then npx parley migrate"],
+  ["ER_ACCESS_DENIED_ERROR", "mend user and password in PARLEY_MYSQL_URL, or make that user"],
+  ["ER_DBACCESS_DENIED_ERROR", "let the user of PARLEY_MYSQL_URL do everything in that database"],
+];
 
 /** JSON_TABLE came with the one, window functions and JSON_TABLE with the other. */
 const VERSION_MIN = { mariadb: "10.6", mysql: "8.0" };
