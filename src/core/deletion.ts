@@ -123,6 +123,7 @@ async function decideEmpty(
   for (let round = 0; round < DELETE_ROUNDS_MAX; round++) {
     const ceiling = await core.deletions.ceiling(counter);
     const [value] = await core.intake.counts([counter]);
+    if (Number.isNaN(value)) break;
     if (!(await isEmpty(core, counter, value ?? 0))) break;
     if (!(await core.intake.remove(counter, { value }))) continue;
     const decided = await core.deletions.decide(counter, { ...step, ceiling });

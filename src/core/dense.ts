@@ -69,7 +69,8 @@ async function lastGiven(
 ): Promise<number | undefined> {
   try {
     // A counter that the intake lacks is seeded, where it is asked for in earnest.
-    return (await seen) ?? (await core.numbering.value(counter)) ?? 0;
+    const count = (await seen) ?? (await core.numbering.value(counter)) ?? 0;
+    return Number.isNaN(count) ? undefined : count;
   } catch (error) {
     // Reads go on from the rows while the intake is away.
     if (isUnavailable(error)) return undefined;

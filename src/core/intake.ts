@@ -120,7 +120,11 @@ export interface Intake extends Removal {
    * it was removed after the ledger was asked.
    */
   grant(grant: Grant): Promise<boolean>;
-  /** The counters' values, in the order asked for; undefined where the key does not exist. */
+  /**
+   * The counters' values, in the order asked for; undefined where the key does not exist, and NaN
+   * where it holds what is no number, which somebody else put there: no number is given until it is
+   * taken away.
+   */
   counts(counters: Counter[]): Promise<(number | undefined)[]>;
   /** Jobs that are not applied yet, by jobIdOf, in the order asked for. */
   find(jobIds: string[]): Promise<({ job: Job; parked: boolean } | undefined)[]>;

@@ -145,12 +145,14 @@ export class Numbering {
 
   /**
    * The highest number that was given, 0 for none. A counter that the intake lacks is seeded, which
-   * is how reads mend it after a loss; undefined where no such counter exists.
+   * is how reads mend it after a loss; undefined where no such counter exists. Throws where its key
+   * holds what is no number.
    */
   async value(counter: Counter): Promise<number | undefined> {
     let lost = false;
     for (let round = 0; round < ACCEPT_ROUNDS_MAX; round++) {
       const [count] = await this.intake.counts([counter]);
+      if (Number.isNaN(count)) throw broken();
       if (count !== undefined) return count;
       const trust = await this.epochs.trusted();
       const mark = await this.intake.markOf(counter);
@@ -174,6 +176,8 @@ export class Numbering {
         this.intake.counts([counter]),
         this.intake.markOf(counter),
       ]);
+      // Nothing is seeded over it, and the counters after this one must not wait for it.
+      if (Number.isNaN(value)) return;
       const need = { kind: "unseeded", value, lost: false, mark, unlessSeeded: true } as const;
       // Left open where the epoch that was trusted is over, or somebody else was just granted more.
       if ((await this.grant(trust, counter, need)) !== "open") return;
@@ -252,6 +256,11 @@ export class Numbering {
     // A failure here is no caller's: whoever reaches the ceiling tries again and hears of it.
     this.grant(trust, counter, { kind: "exhausted", ceiling }).catch(() => {});
   }
+}
+
+/** Asking the ledger would mend nothing, and cost a block of numbers each time. */
+function broken(): Error {
+  return new ParleyError("COUNTERS_UNAVAILABLE", "the counter holds what is no number");
 }
 
 function refused(kind: "full" | "reused" | "unnamed"): Error {

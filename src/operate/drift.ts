@@ -110,7 +110,9 @@ interface Counted {
 }
 
 async function readCounts(parts: Parts, counters: Counter[]): Promise<Counted[]> {
-  const values = await parts.intake.counts(counters);
+  const found = await parts.intake.counts(counters);
+  // What is no number is as if it were not there.
+  const values = found.map((value) => (Number.isNaN(value) ? undefined : value));
   const given = counters.map((counter, at) => ({ counter, count: values[at] ?? 0 }));
   const voids = await parts.ledger.countVoids(given);
   return given.map(({ counter, count }, at) => {

@@ -122,7 +122,8 @@ function wordsOfAll(found: Found): string[] {
   const words: string[] = [];
   const { given, messages, report, row, voids, indexed } = found;
   const what = messages === undefined ? "numbers" : "chat numbers";
-  if (given !== undefined) words.push(`${what} given up to ${given}`);
+  if (Number.isNaN(given)) words.push("its counter holds what is no number");
+  else if (given !== undefined) words.push(`${what} given up to ${given}`);
   if (report !== undefined) {
     const { place, acceptTime, tries, stalls, error, nextTryTime } = describeJob(report);
     words.push(`its job is ${place}, accepted ${acceptTime ?? "at a time unknown"}`);

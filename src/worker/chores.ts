@@ -21,9 +21,11 @@ export async function syncCounts(parts: Parts, now: () => Date): Promise<number>
     if (counters.every((counter) => told.has(nameOf(counter)))) return copied;
     for (const counter of counters) told.add(nameOf(counter));
     const values = await parts.intake.counts(counters);
-    const counts = counters.map((counter, at) => ({ counter, count: values[at] ?? 0 }));
+    const all = counters.map((counter, at) => ({ counter, count: values[at] ?? 0 }));
+    // One that holds what is no number stays as it is until that was taken away.
+    const counts = all.filter(({ count }) => !Number.isNaN(count));
     const missing = new Set((await parts.store.updateCounts(counts, now())).map(nameOf));
-    const stored = counters.filter((counter) => !missing.has(nameOf(counter)));
+    const stored = counts.flatMap(({ counter }) => (missing.has(nameOf(counter)) ? [] : counter));
     await parts.intake.forget(stored);
     copied += stored.length;
   }

@@ -40,13 +40,15 @@ suite("intake: Redis, when its keys hold what is not ours", () => {
       () => redis.multi().del(counterKeyOf(chat)).lpush(counterKeyOf(chat), "1").exec(),
     ]) {
       await set();
-      const lost = { kind: "unseeded", value: undefined, lost: true, mark: "" };
-      expect(await one.accept(chat)).to.deep.equal(lost);
+      await refused(one.accept(chat));
       await one.intake.grant({ ...one, counter: chat, start: 100, ceiling: 200, lost: true });
-      expect(await one.accept(chat)).to.deep.equal(lost);
-      expect(await one.intake.counts([chat])).to.deep.equal([undefined]);
+      await refused(one.accept(chat));
+      expect(await one.intake.counts([chat])).to.deep.equal([Number.NaN]);
       expect((await one.intake.inspect()).accepts).to.equal(0);
     }
+    await redis.del(counterKeyOf(chat));
+    expect(await one.intake.counts([chat])).to.deep.equal([undefined]);
+    expect(await one.accept(chat)).to.include({ kind: "unseeded", lost: true });
   });
 
   it("lets no other call of a step pay for external ids in what is no hash", async () => {
@@ -128,6 +130,17 @@ suite("intake: Redis, when its keys hold what is not ours", () => {
     ]);
     expect((await one.intake.inspect()).accepts).to.equal(9);
     expect(await redis.get(counterKeyOf(chat))).to.equal("2");
+  });
+
+  it("ends where numbers are beyond what can be counted, and one of them is taken", async () => {
+    const { one, chat } = await seeded();
+    const far = newChat();
+    await one.seed(far, 2 ** 53 + 4, 2 ** 53);
+    await one.take(chat);
+    await redis.set(counterKeyOf(chat), "0");
+    const calls = [refused(one.accept(chat)), one.acceptBatch(far, 2).catch(() => undefined)];
+    await Promise.all(calls);
+    expect(await redis.ping()).to.equal("PONG");
   });
 
   it("leaves a key alone that a new chat's counter would have", async () => {

@@ -26,7 +26,7 @@ Result, a text for each call, of words with a space in between; numbers are digi
   reused     distrusted     full                       exhausted, ceiling
   unseeded, value or '' without a key, 1 where there is a ceiling all the same, mark or ''
   unnamed                   taken, number: a job has it already
-  broken: what is kept of its request id or external id is not ours
+  broken: what is kept of its request id, its external id or its counter is not ours
   A batch is told by its first number and its last running number. The running number beside what
   was given before is that of this moment: who answers with it has seen that it was given.
 
@@ -47,8 +47,7 @@ Risky:
 - A new chat's counter that is there already is left as it is. It has no ceiling that holds, so the
   first message seeds it.
 - Lua takes some 8,000 arguments in one call: hence the pieces of 2,000.
-- Words and keys that were arguments of their own, and arrays of words in the reply, cost the caller
-  nearly twice as much: hence the texts.
+- Words that are arguments of their own, or arrays in the reply, cost the caller twice as much.
 ]]
 local call, format = redis.call, string.format
 local epoch = ARGV[1]
@@ -121,7 +120,7 @@ for _, requests in ipairs(#fields > 0 and { previous, current } or {}) do
   end
 end
 
--- What is no text at all is nobody's but who put it there: MGET takes it for nothing.
+-- MGET takes what is no text for nothing.
 for at, value in ipairs(call('MGET', unpack(keys))) do
   local counter = counters[keys[at]]
   local entry, application = ledger[2 + 2 * at], ledger[3 + 2 * at]
@@ -130,8 +129,7 @@ for at, value in ipairs(call('MGET', unpack(keys))) do
   if counter.mark == '' and string.sub(application or '', 1, 8) == 'removed:' then
     counter.mark = application
   end
-  -- A value that is no number says nothing; its key is there, so nothing is seeded over it. Nor
-  -- does one that Redis would not count up from, as 1.5, which Lua takes for a number.
+  -- Redis would not count up from 1.5, which Lua takes for a number.
   counter.value = tonumber(string.match(value or '', '^%d+$') or '')
   counter.text = counter.value and value or ''
 end
@@ -179,6 +177,10 @@ local function step(one)
     return 'full'
   end
   local counter = counters[key]
+  if counter.ceiling and counter.mark == '' and not counter.value and call('EXISTS', key) == 1 then
+    -- Nothing is seeded over a key that is there, so nobody has to be asked for a start.
+    return 'broken'
+  end
   if not counter.value or not counter.ceiling or counter.mark ~= '' then
     local lost = counter.ceiling and not counter.value and 1 or 0
     return table.concat({ 'unseeded', counter.text, lost, counter.mark }, ' ')
@@ -190,9 +192,11 @@ local function step(one)
 
   local prefix = token .. ':' .. (#key > 40 and string.sub(key, 42) .. ':' or '')
   if next(taken) then
-    for number = before + 1, before + count do
-      if taken[prefix .. format('%.0f', number)] then
-        return format('taken %.0f', number)
+    -- Counted from 1: beyond 2^53 adding 1 changes nothing, and a loop would not end.
+    for at = 1, count do
+      local digits = format('%.0f', before + at)
+      if taken[prefix .. digits] then
+        return 'taken ' .. digits
       end
     end
   end
@@ -234,8 +238,7 @@ local function step(one)
   return 'accepted ' .. first .. ' ' .. running .. format(' %.0f', left)
 end
 
--- Answers all calls, as far as it is known which numbers are taken.
-local function answer()
+local function answerAll()
   accepted, jobCount, idCount = 0, jobsBefore, idsBefore
   changed, jobs, waiting, requests, chats, names, given, named = {}, {}, {}, {}, {}, {}, {}, {}
   for _, key in ipairs(keys) do
@@ -246,7 +249,7 @@ local function answer()
   end
 end
 
--- True where a job has a number already that was just given: then none of all this holds.
+-- True where a job has a number already that was just given: then none of all that holds.
 local function findTaken()
   local found = false
   for first = 1, #waiting, 2000 do
@@ -262,7 +265,7 @@ local function findTaken()
 end
 
 repeat
-  answer()
+  answerAll()
 until not findTaken()
 if accepted == 0 then
   return replies

@@ -10,8 +10,8 @@ import type { ScriptedRedis } from "./scripts.ts";
  */
 const STEP_CALLS_MAX = 32;
 const STEP_JOBS_MAX = 1_000;
-/** Room for a full step of short messages. */
-const WORDS_BYTES_FIRST = 32_768;
+/** The least room for a step's words: much more than a lone call needs is much more to collect. */
+const WORDS_BYTES_MIN = 2_048;
 
 /** What a step is taken under: the client of a connection, and the epoch of its trust. */
 export interface Under {
@@ -40,6 +40,8 @@ interface Step extends Under {
 export class Acceptor {
   private readonly bounds: { requestIdTtlMs: number; backlogMax: number };
   private open: Step | undefined;
+  /** Room for the words of a step like the one before. */
+  private room = WORDS_BYTES_MIN;
 
   constructor(bounds: Acceptor["bounds"]) {
     this.bounds = bounds;
@@ -55,8 +57,10 @@ export class Acceptor {
       step = undefined;
     }
     if (step === undefined) {
-      const opened: Step = { redis, epoch, seen, words: new Words(), jobs: 0, waiting: [] };
-      setImmediate(() => this.send(opened));
+      const words = new Words(this.room);
+      const opened: Step = { redis, epoch, seen, words, jobs: 0, waiting: [] };
+      // When all that began in this turn has come as far as this.
+      process.nextTick(() => this.send(opened));
       this.open = opened;
       step = opened;
     }
@@ -77,8 +81,10 @@ export class Acceptor {
     const keys = [LEDGER, DIRTY, JOBS, WAITING];
     const shared = [step.epoch, step.seen, backlogMax, REQUEST_IDS_PER_JOB];
     const names = [REQUESTS_PREFIX, requestIdTtlMs, EXTERNAL_PREFIX];
+    const { bytes } = step.words;
+    this.room = Math.max(WORDS_BYTES_MIN, Math.ceil(bytes.length * 1.25));
     step.redis
-      .accept(...keys, ...shared, ...names, step.waiting.length, step.words.bytes)
+      .accept(...keys, ...shared, ...names, step.waiting.length, bytes)
       .then((replies) => {
         step.waiting.forEach(({ done, failed }, at) => {
           try {
@@ -96,14 +102,18 @@ export class Acceptor {
 
 /** Copies text as it comes: joined first, it is written several times over, and kept by V8. */
 class Words {
-  private buffer = Buffer.allocUnsafeSlow(WORDS_BYTES_FIRST);
+  private buffer: Buffer;
   private length = 0;
+
+  constructor(room: number) {
+    this.buffer = Buffer.allocUnsafe(room);
+  }
 
   add(text: string): void {
     // A character takes at most 3 bytes for each of its units.
     const enough = this.length + 3 * text.length;
     if (enough > this.buffer.length) {
-      const larger = Buffer.allocUnsafeSlow(Math.max(enough, 2 * this.buffer.length));
+      const larger = Buffer.allocUnsafe(Math.max(enough, 2 * this.buffer.length));
       this.buffer.copy(larger, 0, 0, this.length);
       this.buffer = larger;
     }
@@ -144,7 +154,7 @@ function acceptanceOf(reply: string): Acceptance {
     case "taken":
       throw new Error(`a job has number ${first} already`);
     case "broken":
-      throw new Error("what is kept of the request id or the external id is not ours");
+      throw new Error("what is kept of the request id, external id or counter is not ours");
     default:
       throw new Error(`accept.lua replied ${kind}`);
   }

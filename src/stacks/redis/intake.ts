@@ -108,9 +108,18 @@ export class RedisIntake implements Intake {
 
   async counts(counters: Counter[]): Promise<(number | undefined)[]> {
     if (counters.length === 0) return [];
-    const values = await this.connection.use((redis) => redis.mget(counters.map(counterKeyOf)));
-    // A value that is no number says nothing, as accept.lua has it.
-    return values.map((value) => (/^\d+$/.test(value ?? "") ? Number(value) : undefined));
+    return this.connection.use(async (redis) => {
+      const keys = counters.map(counterKeyOf);
+      const values = await redis.mget(keys);
+      return Promise.all(
+        values.map(async (value, at) => {
+          if (value !== null) return /^\d+$/.test(value) ? Number(value) : Number.NaN;
+          // MGET takes what is no text for nothing. A text has come meanwhile.
+          const type = await redis.type(keys[at]!);
+          return type === "none" || type === "string" ? undefined : Number.NaN;
+        }),
+      );
+    });
   }
 
   async remove(counter: Counter, expected?: { value: number | undefined }): Promise<boolean> {
