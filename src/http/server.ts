@@ -45,6 +45,8 @@ export class HttpApi implements Process {
   private readonly parts: CallParts;
   private readonly options: HttpOptions;
   private readonly untaken = new Untaken();
+  /** Connections without a request so far, as clients and balancers open them ahead. */
+  private readonly silent = new Set<Socket>();
   private server: FastifyInstance | undefined;
   private certificates: Watched<SecureContextOptions> | undefined;
   private stopping = false;
@@ -76,6 +78,8 @@ export class HttpApi implements Process {
     const { server } = this;
     if (server === undefined) return;
     const cut = setTimeout(() => server.server.closeAllConnections(), this.options.graceMs);
+    // Node takes them for busy, and would wait for what none of them has to say.
+    for (const socket of this.silent) socket.destroy();
     await server.close();
     clearTimeout(cut);
   }
@@ -124,6 +128,11 @@ export class HttpApi implements Process {
       clientErrorHandler: refuseSocket,
     } as object) as FastifyInstance;
     server.server.maxConnections = CONNECTIONS_MAX;
+    server.server.on(context ? "secureConnection" : "connection", (socket: Socket) => {
+      this.silent.add(socket);
+      socket.once("close", () => this.silent.delete(socket));
+    });
+    server.server.on("request", ({ socket }) => this.silent.delete(socket));
     server.removeAllContentTypeParsers();
     server.addContentTypeParser("*", { parseAs: "buffer" }, (_, body, done) => done(null, body));
     server.setErrorHandler<FastifyError>((error, _, reply) => this.refuse(reply, error));

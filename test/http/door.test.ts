@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { readFileSync, writeFileSync } from "node:fs";
 import { Agent, type RequestOptions, request } from "node:https";
+import { connect } from "node:net";
 import { expect } from "chai";
 import { freshFolder, keepLog, makeAuthority, makeKey, until, writeKeys } from "../support/door.ts";
 import { HTTP, httpOf } from "../support/http.ts";
@@ -134,6 +135,22 @@ describe("the door of HTTP", () => {
     expect(await waiting).to.equal("cut");
     const refused = await fetch(`http://127.0.0.1:${port}/healthz`).catch(() => "refused");
     expect(refused).to.equal("refused");
+  });
+
+  it("does not wait for a connection that has asked for nothing when it stops", async () => {
+    const running = await open({});
+    const { port } = running.system.http!;
+    const silent = connect(port, "127.0.0.1");
+    await once(silent, "connect");
+    // Answered on a connection that came after it, so it is known by now.
+    await fetch(`http://127.0.0.1:${port}/healthz`);
+    const ended = once(silent, "close");
+    const beganMs = performance.now();
+    await running.stop();
+    parley = undefined;
+    await ended;
+    // Its grace time is 10 s.
+    expect(performance.now() - beganMs).to.be.below(5_000);
   });
 
   describe("with TLS", () => {
