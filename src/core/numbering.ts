@@ -152,7 +152,10 @@ export class Numbering {
     let lost = false;
     for (let round = 0; round < ACCEPT_ROUNDS_MAX; round++) {
       const [count] = await this.intake.counts([counter]);
-      if (Number.isNaN(count)) throw broken();
+      if (Number.isNaN(count)) {
+        // Asking the ledger would mend nothing, and cost a block of numbers each time.
+        throw new ParleyError("COUNTERS_UNAVAILABLE", "the counter holds what is no number");
+      }
       if (count !== undefined) return count;
       const trust = await this.epochs.trusted();
       const mark = await this.intake.markOf(counter);
@@ -256,11 +259,6 @@ export class Numbering {
     // A failure here is no caller's: whoever reaches the ceiling tries again and hears of it.
     this.grant(trust, counter, { kind: "exhausted", ceiling }).catch(() => {});
   }
-}
-
-/** Asking the ledger would mend nothing, and cost a block of numbers each time. */
-function broken(): Error {
-  return new ParleyError("COUNTERS_UNAVAILABLE", "the counter holds what is no number");
 }
 
 function refused(kind: "full" | "reused" | "unnamed"): Error {

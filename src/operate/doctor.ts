@@ -61,12 +61,10 @@ async function guarded(part: string, look: () => Promise<Finding[]>): Promise<Fi
   try {
     return await look();
   } catch (error) {
-    if (isUnavailable(error)) {
-      const advice = "mend what is told above";
-      return [{ rank: "note", part, what: "could not be looked at", advice }];
-    }
-    const what = `could not be looked at: ${(error as Error).message}`;
-    return [{ rank: "error", part, what, advice: "mend what is told above" }];
+    const away = isUnavailable(error);
+    const why = away ? "" : `: ${(error as Error).message}`;
+    const what = `could not be looked at${why}`;
+    return [{ rank: away ? "note" : "error", part, what, advice: "mend what is told above" }];
   }
 }
 

@@ -151,15 +151,15 @@ function wordsOfAll(found: Found): string[] {
 /** What a person does about it. */
 function nextStep(found: Found, id: string, away: string[]): string {
   const { report, row, voids, indexed } = found;
-  if (row !== undefined) {
-    if (indexed === 0) return "wait: the scheduler gives the index what it lacks, if one runs";
-    return away.length > 0 ? "ask again when all parts are there" : "nothing to do";
+  if (row !== undefined && indexed === 0) {
+    return "wait: the scheduler gives the index what it lacks, if one runs";
   }
-  if (report !== undefined) return nextStepOf(report, found, id);
-  if (voids !== undefined && voids.length > 0) {
+  if (row === undefined && report !== undefined) return nextStepOf(report, found, id);
+  if (row === undefined && voids !== undefined && voids.length > 0) {
     return "nothing to do: the number was lost, or what had it was dropped or deleted";
   }
   if (away.length > 0) return "ask again when all parts are there";
+  if (row !== undefined) return "nothing to do";
   const absence = absenceOf(found, subjectOf(id).number);
   if (absence !== undefined) return `nothing to do: ${absence}`;
   return "ask again: it is on its way; where this answer stays, the number was lost";

@@ -127,6 +127,14 @@ export class Trusted {
   }
 }
 
+/** A chat that has a counter, and who may take numbers from it. */
+export async function seeded(intake: Intake) {
+  const one = await new Trusted(intake).begin();
+  const chat = newChat();
+  await one.seed(chat);
+  return { one, chat };
+}
+
 function draftOf(counter: Counter, ask: Ask & { createMs: number }): JobDraft {
   const { applicationToken, chatNumber } = counter;
   const base = { applicationToken, createMs: ask.createMs, requestId: ask.request?.id };

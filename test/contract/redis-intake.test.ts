@@ -5,7 +5,7 @@ import { counterKeyOf } from "../../src/stacks/counters.ts";
 import { RedisIntake } from "../../src/stacks/redis/intake.ts";
 import { OwnRedis } from "../support/own-redis.ts";
 import { type FreshServers, freshServers, productionMissing } from "../support/servers.ts";
-import { BOUNDS, newChat, refused, Trusted } from "./intakes.ts";
+import { BOUNDS, newChat, refused, seeded, Trusted } from "./intakes.ts";
 import { Wire } from "./wire.ts";
 
 const suite = productionMissing === undefined ? describe : describe.skip;
@@ -33,15 +33,8 @@ suite("intake: Redis, when something is wrong", () => {
     opened.push(intake);
     return intake;
   };
-  const seeded = async () => {
-    const one = await new Trusted(open()).begin();
-    const chat = newChat();
-    await one.seed(chat);
-    return { one, chat };
-  };
-
   it("refuses a connection that was lost, without sending anything on the next", async () => {
-    const { one, chat } = await seeded();
+    const { one, chat } = await seeded(open());
     await one.take(chat);
     wire.cut();
     const next = await nextConnection(one);
@@ -54,7 +47,7 @@ suite("intake: Redis, when something is wrong", () => {
   });
 
   it("never gives a number on a connection that nobody looked at", async () => {
-    const { one, chat } = await seeded();
+    const { one, chat } = await seeded(open());
     const first = one.connection;
     const accepted: number[] = [];
     const caller = async () => {
@@ -78,7 +71,7 @@ suite("intake: Redis, when something is wrong", () => {
   });
 
   it("says so within about a second where Redis is silent, and goes on later", async () => {
-    const { one, chat } = await seeded();
+    const { one, chat } = await seeded(open());
     wire.silence();
     const startMs = performance.now();
     const steps = [one.accept(chat), one.intake.counts([chat]), one.intake.inspect()];
@@ -104,7 +97,7 @@ suite("intake: Redis, when something is wrong", () => {
   });
 
   it("sends its scripts again where Redis forgot them", async () => {
-    const { one, chat } = await seeded();
+    const { one, chat } = await seeded(open());
     await one.take(chat);
     await redis.script("FLUSH");
     const numbers = await Promise.all([one.take(chat), one.take(chat), one.take(chat)]);
@@ -112,7 +105,7 @@ suite("intake: Redis, when something is wrong", () => {
   });
 
   it("does not number from 1 again where somebody deleted a counter", async () => {
-    const { one, chat } = await seeded();
+    const { one, chat } = await seeded(open());
     await one.take(chat);
     await redis.del(counterKeyOf(chat));
     const lost = { kind: "unseeded", value: undefined, lost: true, mark: "" };

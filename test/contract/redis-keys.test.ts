@@ -6,7 +6,7 @@ import { counterKeyOf } from "../../src/stacks/counters.ts";
 import { RedisIntake } from "../../src/stacks/redis/intake.ts";
 import { EXTERNAL_PREFIX, JOBS, REQUESTS_PREFIX } from "../../src/stacks/redis/keys.ts";
 import { type FreshServers, freshServers, productionMissing } from "../support/servers.ts";
-import { BOUNDS, newChat, newRequest, refused, Trusted } from "./intakes.ts";
+import { BOUNDS, newChat, newRequest, refused, seeded, Trusted } from "./intakes.ts";
 
 const suite = productionMissing === undefined ? describe : describe.skip;
 
@@ -25,15 +25,8 @@ suite("intake: Redis, when its keys hold what is not ours", () => {
     redis?.disconnect();
     await servers?.drop();
   });
-  const seeded = async () => {
-    const one = await new Trusted(intake).begin();
-    const chat = newChat();
-    await one.seed(chat);
-    return { one, chat };
-  };
-
   it("gives no number, and writes nothing, where a counter holds what is no number", async () => {
-    const { one, chat } = await seeded();
+    const { one, chat } = await seeded(intake);
     for (const set of [
       () => redis.set(counterKeyOf(chat), "text"),
       () => redis.set(counterKeyOf(chat), "1.5"),
@@ -52,7 +45,7 @@ suite("intake: Redis, when its keys hold what is not ours", () => {
   });
 
   it("lets no other call of a step pay for external ids in what is no hash", async () => {
-    const { one, chat } = await seeded();
+    const { one, chat } = await seeded(intake);
     const { applicationToken } = newChat();
     await one.seed({ applicationToken });
     await redis.set(`${EXTERNAL_PREFIX}${applicationToken}`, "text");
@@ -63,7 +56,7 @@ suite("intake: Redis, when its keys hold what is not ours", () => {
   });
 
   it("takes no word of what is kept of an id for a running number", async () => {
-    const { one, chat } = await seeded();
+    const { one, chat } = await seeded(intake);
     const { applicationToken } = newChat();
     await one.seed({ applicationToken });
     const request = newRequest();
@@ -84,7 +77,7 @@ suite("intake: Redis, when its keys hold what is not ours", () => {
   });
 
   it("takes an external id that is no text for the nearest that is", async () => {
-    const { one, chat } = await seeded();
+    const { one, chat } = await seeded(intake);
     const { applicationToken } = newChat();
     await one.seed({ applicationToken });
     const named = one.accept({ applicationToken }, { externalId: "x\ud800" });
@@ -96,7 +89,7 @@ suite("intake: Redis, when its keys hold what is not ours", () => {
   });
 
   it("writes nothing where a job has the number already", async () => {
-    const { one, chat } = await seeded();
+    const { one, chat } = await seeded(intake);
     await one.take(chat);
     await redis.set(counterKeyOf(chat), "0");
     const before = await one.intake.find([jobIdOf({ ...chat, number: 1 })]);
@@ -106,7 +99,7 @@ suite("intake: Redis, when its keys hold what is not ours", () => {
   });
 
   it("answers the others of a step as if who would have such a number had not called", async () => {
-    const { one } = await seeded();
+    const { one } = await seeded(intake);
     const [chat, other] = [newChat(), newChat()];
     await one.seed(chat, 10);
     await one.seed(other);
@@ -133,7 +126,7 @@ suite("intake: Redis, when its keys hold what is not ours", () => {
   });
 
   it("ends where numbers are beyond what can be counted, and one of them is taken", async () => {
-    const { one, chat } = await seeded();
+    const { one, chat } = await seeded(intake);
     const far = newChat();
     await one.seed(far, 2 ** 53 + 4, 2 ** 53);
     await one.take(chat);

@@ -249,18 +249,25 @@ local function answerAll()
   end
 end
 
+-- Runs a command with many values; `hear` is told the reply to each, where each has one.
+local function inPieces(command, key, values, hear)
+  for first = 1, #values, 2000 do
+    local reply = call(command, key, unpack(values, first, math.min(first + 1999, #values)))
+    for at, one in ipairs(hear and reply or {}) do
+      hear(values[first + at - 1], one)
+    end
+  end
+end
+
 -- True where a job has a number already that was just given: then none of all that holds.
 local function findTaken()
   local found = false
-  for first = 1, #waiting, 2000 do
-    local ids = { unpack(waiting, first, math.min(first + 1999, #waiting)) }
-    for at, job in ipairs(call('HMGET', KEYS[3], unpack(ids))) do
-      if job then
-        taken[ids[at]] = true
-        found = true
-      end
+  inPieces('HMGET', KEYS[3], waiting, function(id, job)
+    if job then
+      taken[id] = true
+      found = true
     end
-  end
+  end)
   return found
 end
 
@@ -269,12 +276,6 @@ repeat
 until not findTaken()
 if accepted == 0 then
   return replies
-end
-
-local function inPieces(command, key, values)
-  for first = 1, #values, 2000 do
-    call(command, key, unpack(values, first, math.min(first + 1999, #values)))
-  end
 end
 
 local whole = format('%.0f', call('HINCRBY', KEYS[1], 'accepts', accepted))

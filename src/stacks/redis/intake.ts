@@ -111,13 +111,9 @@ export class RedisIntake implements Intake {
     return this.connection.use(async (redis) => {
       const keys = counters.map(counterKeyOf);
       const values = await redis.mget(keys);
+      const numberOf = (value: string) => (/^\d+$/.test(value) ? Number(value) : Number.NaN);
       return Promise.all(
-        values.map(async (value, at) => {
-          if (value !== null) return /^\d+$/.test(value) ? Number(value) : Number.NaN;
-          // MGET takes what is no text for nothing. A text has come meanwhile.
-          const type = await redis.type(keys[at]!);
-          return type === "none" || type === "string" ? undefined : Number.NaN;
-        }),
+        values.map((value, at) => (value === null ? absence(redis, keys[at]!) : numberOf(value))),
       );
     });
   }
@@ -225,6 +221,13 @@ export class RedisIntake implements Intake {
     const words = `${counterKey}\n${said}\n${head}\n${tail}\n${more}\n`;
     return this.acceptor.add({ redis, epoch, seen }, { words, jobs });
   }
+}
+
+/** What a counter says that MGET found nothing of: it takes what is no text for nothing. */
+async function absence(redis: ScriptedRedis, key: string): Promise<number | undefined> {
+  const type = await redis.type(key);
+  // A text has come meanwhile.
+  return type === "none" || type === "string" ? undefined : Number.NaN;
 }
 
 function externalKeyOf({ applicationToken }: { applicationToken: string }): string {
